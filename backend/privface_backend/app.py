@@ -1,0 +1,270 @@
+"""The composition root: the only module that knows every part.
+
+``open_backend`` adds to the core what a service does besides: events, states, MQTT, the watched folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from privface_backend.core import Core, needed_weights, open_core, utc_now
+from privface_backend.errors import PrivFaceError
+from privface_backend.events import Bus, Message
+from privface_backend.gallery.folder import watch_folder
+from privface_backend.mqtt.link import MqttLink
+from privface_backend.mqtt.projection import MqttProjection
+from privface_backend.mqtt.settings import MqttSettings
+from privface_backend.mqtt.topics import Command
+from privface_backend.pipeline.cameras import Camera, Cameras
+from privface_backend.pipeline.household import CameraState, Household, PersonState
+from privface_backend.pipeline.intake import Intake
+from privface_backend.plugins.registry import Registry
+from privface_backend.protocol import Event, StreamMessage
+from privface_backend.rest.services import Services
+from privface_backend.settings import Settings
+from privface_backend.tasks import fetch_weights, follow_states, keep_starting, poll, purge_events
+
+if TYPE_CHECKING:
+    from privface_backend.mqtt.broker import EmbeddedBroker
+
+_LOGGER: Final = logging.getLogger(__name__)
+_RECORDS: Final = 1000
+_POLL_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """A running backend without its REST server, which gets ``services``."""
+
+    core: Core
+    services: Services
+    link: MqttLink
+    mqtt_settings: MqttSettings
+    broker: EmbeddedBroker | None
+    started: asyncio.Event
+
+    async def engines_ready(self) -> None:
+        """Wait until the engines are made."""
+        await self.started.wait()
+
+
+@contextlib.asynccontextmanager
+async def open_backend(
+    settings: Settings, *, registry: Registry | None = None, clock: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Backend]:
+    """Open the data directory and start everything but REST: engines, broker, MQTT, states, the watched folder.
+
+    Raises:
+        PrivFaceError: the data directory can't be used, or a port that was asked for is taken.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        core = await stack.enter_async_context(open_core(settings, registry=registry, clock=clock))
+        broker = await _open_broker(stack, settings)
+        parts = _Parts(core, broker)
+        await parts.restore()
+        group = await stack.enter_async_context(_background())
+        for name, loop in parts.loops():
+            group.append(asyncio.create_task(loop, name=name))
+        yield parts.backend()
+
+
+async def _open_broker(stack: contextlib.AsyncExitStack, settings: Settings) -> EmbeddedBroker | None:
+    if not settings.mqtt.enabled or settings.broker_configured or not settings.broker.embedded:
+        return None
+    from privface_backend.mqtt.broker import DEFAULT_BROKER_PORT, embedded_broker  # noqa: PLC0415  # amqtt costs those who have a broker
+
+    opened: EmbeddedBroker = await stack.enter_async_context(
+        embedded_broker(
+            settings.data_dir,
+            port=DEFAULT_BROKER_PORT if settings.broker.port is None else settings.broker.port,
+            port_fixed=settings.broker.port is not None,
+        )
+    )
+    return opened
+
+
+@contextlib.asynccontextmanager
+async def _background() -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Tasks that end with the block; one that fails is logged at once, and the others go on."""
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        for result, task in zip(await asyncio.gather(*tasks, return_exceptions=True), tasks, strict=True):
+            if isinstance(result, Exception):
+                _LOGGER.error("The task %s failed", task.get_name(), exc_info=result)
+
+
+class _Parts:
+    """Makes the parts above the core and ties them together."""
+
+    def __init__(self, core: Core, broker: EmbeddedBroker | None) -> None:
+        settings = core.settings
+        self._core: Final = core
+        self._broker: Final = broker
+        self._started: Final = asyncio.Event()
+        self._wake: Final = asyncio.Event()
+        self._bus: Final = Bus()
+        self._household: Final = Household(hold=timedelta(seconds=settings.decision.hold_seconds))
+        enabled = settings.mqtt.enabled and (broker is not None or settings.broker_configured)
+        self._mqtt: Final = (
+            replace(settings.mqtt, enabled=enabled)
+            if broker is None
+            else broker.settings(base_topic=settings.mqtt.base_topic, outbox_limit=settings.mqtt.outbox_limit)
+        )
+        self._link: Final = MqttLink(self._mqtt, on_command=self._command, clock=core.clock)
+        self._projection: Final = MqttProjection(self._link, lambda: settings.privacy.parameter)
+        self._cameras: Final = Cameras(on_change=self._camera_changed)
+        self._records: Final[asyncio.Queue[tuple[Event, ...]]] = asyncio.Queue(maxsize=_RECORDS)
+        self._intake: Final = Intake(
+            recognition=core.recognition,
+            cameras=self._cameras,
+            household=self._household,
+            bus=self._bus,
+            record=self._record,
+            clock=core.clock,
+            lifetime=timedelta(seconds=settings.decision.event_seconds),
+        )
+        self._trouble: PrivFaceError | None = None
+        core.gallery.on_change(self._take_people)
+        self._bus.call(self._to_mqtt)
+
+    async def restore(self) -> None:
+        """Take over people and what was last seen of them."""
+        self._take_people()
+        for person in self._core.index.snapshot.people:
+            self._household.take(await self._core.storage.call(self._core.events.list, limit=1, person_id=person.id))
+
+    def backend(self) -> Backend:
+        core = self._core
+        services = Services(
+            settings=core.settings,
+            instance_id=core.instance_id,
+            started_at=core.clock(),
+            clock=core.clock,
+            registry=core.registry,
+            lane=core.lane,
+            recognition=core.recognition,
+            intake=self._intake,
+            cameras=self._cameras,
+            household=self._household,
+            gallery=core.gallery,
+            index=core.index,
+            storage=core.storage,
+            events=core.events,
+            tokens=core.tokens,
+            bus=self._bus,
+            broker=self._link,
+            weights=self._weights,
+            trouble=lambda: self._trouble,
+        )
+        return Backend(
+            core=core,
+            services=services,
+            link=self._link,
+            mqtt_settings=self._mqtt,
+            broker=self._broker,
+            started=self._started,
+        )
+
+    def loops(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """The background loops by name."""
+        core = self._core
+        yield "engines", self._start_engines()
+        yield "mqtt", self._link.run()
+        yield "records", self._keep_records()
+        yield (
+            "states",
+            follow_states(
+                self._intake.tell_states, lambda: self._household.next_change(core.clock()), core.clock, self._wake
+            ),
+        )
+        yield "gallery", poll(core.gallery.poll, _POLL_SECONDS, "Reading the gallery")
+        yield (
+            "retention",
+            purge_events(
+                lambda moment: core.storage.call(core.events.purge, moment),
+                core.clock,
+                core.settings.retention.event_days,
+            ),
+        )
+        if core.settings.gallery.folder is not None:
+            yield "folder", self._watch(core.settings.gallery.folder)
+
+    async def _start_engines(self) -> None:
+        core = self._core
+
+        async def start() -> None:
+            await fetch_weights(core.weights, needed_weights(core.settings.engines, core.registry))
+            await core.start_engines()
+
+        await keep_starting(start, self._in_trouble)
+        self._trouble = None
+        self._started.set()
+        _LOGGER.info("Ready")
+
+    def _in_trouble(self, error: PrivFaceError) -> None:
+        self._trouble = error
+
+    async def _watch(self, folder: Path) -> None:
+        await self._started.wait()
+        core = self._core
+        async for result in watch_folder(
+            folder, core.gallery, core.recognition.represent, prune=core.settings.gallery.prune
+        ):
+            if result.error is not None:
+                _LOGGER.warning("A picture in the watched folder was refused: %s", result.error.code)
+
+    def _record(self, events: tuple[Event, ...]) -> None:
+        try:
+            self._records.put_nowait(events)
+        except asyncio.QueueFull:
+            _LOGGER.warning("Events come faster than the disk takes them; %d are not kept", len(events))
+        self._wake.set()
+
+    async def _keep_records(self) -> None:
+        failed = False
+        while True:
+            events = await self._records.get()
+            try:
+                await self._core.storage.call(self._core.events.extend, events)
+            except PrivFaceError as error:
+                _LOGGER.log(logging.DEBUG if failed else logging.WARNING, "Events are not kept: %s", error.message)
+                failed = True
+            else:
+                failed = False
+
+    def _take_people(self) -> None:
+        people = self._core.index.snapshot.people
+        self._household.set_people({person.id: person.name for person in people})
+        self._projection.set_people(people)
+        self._bus.tell(Message(StreamMessage.PEOPLE, {"people": [person.to_dict() for person in people]}))
+        self._intake.tell_states()
+        self._wake.set()
+
+    def _to_mqtt(self, message: Message) -> None:
+        if isinstance(message.subject, Event):
+            self._link.publish_event(message.subject)
+        elif isinstance(message.subject, PersonState):
+            self._projection.show_person(message.subject)
+        elif isinstance(message.subject, CameraState):
+            self._projection.show_camera(message.subject)
+
+    def _camera_changed(self, camera: Camera) -> None:
+        self._projection.show_camera_settings(camera)
+
+    async def _command(self, command: Command) -> None:
+        self._projection.follow(command, self._cameras)
+
+    def _weights(self) -> Mapping[str, str]:
+        names = needed_weights(self._core.settings.engines, self._core.registry)
+        return {name: str(self._core.weights.status(name)) for name in names}

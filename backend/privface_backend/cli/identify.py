@@ -1,0 +1,148 @@
+"""``privface identify``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from privface_backend.cli.exits import Exit
+from privface_backend.cli.files import VIDEOS, read, walk
+from privface_backend.cli.invocation import Invocation
+from privface_backend.cli.output import progress, say, say_json
+from privface_backend.cli.session import run_command
+from privface_backend.core import Core
+from privface_backend.errors import PrivFaceError
+from privface_backend.pipeline.pictures import looks_like_picture
+from privface_backend.pipeline.recognition import Timed
+from privface_backend.plugins.ports import EngineContext, Source
+from privface_backend.plugins.spec import EngineKind
+from privface_backend.protocol import ErrorCode, FaceResult, FrameCard, Outcome, Privacy
+from privface_backend.settings import EngineSettings, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    privacy: Privacy
+    detail: bool
+    json: bool
+
+
+def run_identify(
+    call: Invocation,
+    paths: Sequence[Path],
+    *,
+    method: str | None,
+    parameter: int | None,
+    engine: str | None,
+    detail: bool,
+) -> None:
+    """Identify the faces of files; ends with 1 when a file could not be read."""
+    settings = _with_engine(call.settings, engine)
+    wish = _Wish(privacy=_privacy(settings, method, parameter), detail=detail, json=call.json)
+    unread = run_command(
+        call, lambda core: _identify_all(core, list(walk(paths)), wish), engines=True, settings=settings
+    )
+    if unread:
+        raise typer.Exit(Exit.UNFINISHED)
+
+
+def _privacy(settings: Settings, method: str | None, parameter: int | None) -> Privacy:
+    """The anonymization asked for; another method than the set one starts from its weakest parameter."""
+    chosen = method or settings.privacy.method
+    default = settings.privacy.parameter if chosen == settings.privacy.method else 1
+    return Privacy(method=chosen, parameter=default if parameter is None else parameter)
+
+
+def _with_engine(settings: Settings, engine: str | None) -> Settings:
+    if engine is None:
+        return settings
+    parts = engine.split("+")
+    names = {1: ("recognizer",), 2: ("detector", "recognizer"), 3: ("detector", "recognizer", "aligner")}
+    if len(parts) not in names:
+        raise PrivFaceError(
+            ErrorCode.ENGINE_UNKNOWN,
+            "That names no engine.",
+            allowed="RECOGNIZER, DETECTOR+RECOGNIZER or DETECTOR+RECOGNIZER+ALIGNER",
+        )
+    chosen: EngineSettings = replace(settings.engines, **dict(zip(names[len(parts)], parts, strict=True)))
+    return replace(settings, engines=chosen)
+
+
+async def _identify_all(core: Core, paths: Sequence[Path], wish: _Wish) -> int:
+    core.recognition.process.engines.anonymizer(wish.privacy.method).validate(wish.privacy.parameter)
+    unread = 0
+    with progress("Looking", len(paths), shown=not wish.json) as bar:
+        for path in paths:
+            try:
+                async for frame, timed in _look(core, path, wish):
+                    _print(core, path, frame, timed, wish)
+            except PrivFaceError as error:
+                unread += 1
+                _print_trouble(path, error, wish)
+            bar.advance()
+    return unread
+
+
+async def _look(core: Core, path: Path, wish: _Wish) -> AsyncIterator[tuple[int, Timed]]:
+    """A picture, or the frames of a video that have a face; the last frame of one that has none at all."""
+    data = read(path)
+    if looks_like_picture(data) or path.suffix.lower() not in VIDEOS:
+        yield 0, await core.recognition.identify(data, default=wish.privacy)
+        return
+    card = FrameCard(camera=path.name[:64], captured_at=datetime.now(UTC))
+    source: Source = core.registry.create(
+        EngineKind.SOURCE, "video", EngineContext(weights=core.weights), {"data": data, "card": card}
+    )
+    last: tuple[int, Timed] | None = None
+    shown = False
+    async for frame in source.frames():
+        last = frame.index, await core.recognition.identify_pixels(frame.pixels, default=wish.privacy)
+        if last[1].judgement.faces:
+            shown = True
+            yield last
+    if last is not None and not shown:
+        yield last
+
+
+def _print(core: Core, path: Path, frame: int, timed: Timed, wish: _Wish) -> None:
+    judgement = timed.judgement
+    answer = judgement.to_identification(str(path), frame, timed.latency_ms)
+    if wish.json:
+        line: dict[str, Any] = answer.to_dict()
+        if wish.detail:
+            line["detail"] = judgement.detail(core.index.snapshot.names)
+        say_json(line)
+        return
+    where = f"{path}#{frame}" if frame else str(path)
+    if not answer.faces:
+        say(f"{where}: no face")
+    for face, judged in zip(answer.faces, judgement.faces, strict=True):
+        say(f"{where}: {_words(face)}")
+        if wish.detail:
+            names = core.index.snapshot.names
+            near = ", ".join(f"{names.get(one.person_id, '?')} {one.score:.2f}" for one in judged.ranked[:3])
+            say(f"    nearest: {near or 'nobody'}; r = {face.relative or 0:.3f}; detector {face.detection or 0:.2f}")
+
+
+def _words(face: FaceResult) -> str:
+    if face.outcome is Outcome.UNUSABLE:
+        return f"unusable ({face.reason})"
+    needs = f"needs {face.threshold:.2f}" if face.threshold is not None else ""
+    if face.outcome is Outcome.KNOWN:
+        return f"known: {face.person} ({face.score or 0:.2f}, {needs})"
+    if face.score is None:
+        return f"unknown ({face.reason})"
+    return f"unknown ({face.reason}: nearest {face.score:.2f}, {needs})"
+
+
+def _print_trouble(path: Path, error: PrivFaceError, wish: _Wish) -> None:
+    if wish.json:
+        say_json({"file": str(path), "error": error.to_dict()})
+    else:
+        allowed = f" Allowed: {error.allowed}." if error.allowed else ""
+        say(f"{path}: {error.message}{allowed} ({error.code})")

@@ -1,0 +1,16 @@
+"""``privface serve``."""
+
+from __future__ import annotations
+
+import asyncio
+
+from privface_backend.cli.invocation import Invocation
+from privface_backend.cli.logs import set_up_logging
+from privface_backend.server import serve
+
+
+def run_service(call: Invocation) -> None:
+    """Serve until a signal ends it."""
+    settings = call.settings
+    set_up_logging(settings.log.level)
+    asyncio.run(serve(settings))

@@ -1,0 +1,40 @@
+"""The core, opened for one command: engines made, missing weights fetched first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from privface_backend.cli.invocation import Invocation
+from privface_backend.cli.logs import set_up_logging
+from privface_backend.core import Core, needed_weights, open_core
+from privface_backend.settings import Settings
+from privface_backend.tasks import fetch_weights
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def open_session(settings: Settings, *, engines: bool) -> AsyncIterator[Core]:
+    """The core of the data directory; with ``engines``, ready to look at pictures."""
+    async with open_core(settings) as core:
+        if engines:
+            await fetch_weights(core.weights, needed_weights(settings.engines, core.registry))
+            await core.start_engines()
+        yield core
+
+
+def run_command(
+    call: Invocation, command: Callable[[Core], Awaitable[T]], *, engines: bool, settings: Settings | None = None
+) -> T:
+    """Run one command on the opened core."""
+    chosen = settings or call.settings
+    set_up_logging("warning" if chosen.log.level == "info" else chosen.log.level)
+
+    async def body() -> T:
+        async with open_session(chosen, engines=engines) as core:
+            return await command(core)
+
+    return asyncio.run(body())

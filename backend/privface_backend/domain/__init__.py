@@ -1,0 +1,1 @@
+"""What PrivFace reasons about: frames, faces, templates, decisions. Pure: numpy only, no I/O, no clock."""

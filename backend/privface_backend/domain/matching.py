@@ -1,0 +1,169 @@
+"""Templates, what may be compared with what, and the decision about one face.
+
+A probe is compared with the templates of its own embedding contract only, and among them with those
+of about its own strength r: each enrolled face stands for itself by the mean of its clear template and
+of what its templates next to the probe's r come to between them, brought to length 1. A person's score is
+the mean of the nearest face's and of that of all their faces' mean.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from privface_backend.domain.faces import Vector, Vectors, normalized
+from privface_backend.domain.privacy import PrivacyLevel
+from privface_backend.protocol import Outcome, Reason
+
+_STEP: Final = 0.0025
+"""Strengths r are rounded to this, so that few matrices serve all probes."""
+_KEPT_STEPS: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """What two embeddings must share to be comparable, the privacy level apart."""
+
+    recognizer: str
+    weights_digest: str
+    dimension: int
+    alignment: str
+
+    @property
+    def key(self) -> str:
+        """The contract as one line, as it is stored with each template."""
+        return f"{self.recognizer}|{self.weights_digest[:16]}|{self.dimension}|{self.alignment}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Template:
+    """An enrolled face at one privacy level."""
+
+    face_id: str
+    person_id: str
+    level: PrivacyLevel
+    vector: Vector = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A person that a probe was compared with: the best score of their faces, and which face that was."""
+
+    person_id: str
+    face_id: str
+    score: float
+
+
+class LevelMatchedGallery:
+    """The templates of one contract, searched by level. Immutable: a change makes a new one."""
+
+    def __init__(self, templates: Iterable[Template]) -> None:
+        faces: dict[str, list[Template]] = {}
+        for template in templates:
+            faces.setdefault(template.face_id, []).append(template)
+        # A person's faces stand together, so that one reduction gives all maxima.
+        groups = sorted(faces.values(), key=lambda group: group[0].person_id)
+        self._faces: Final = tuple(groups)
+        self._face_ids: Final = tuple(group[0].face_id for group in groups)
+        owners = [group[0].person_id for group in groups]
+        self._person_ids: Final = tuple(dict.fromkeys(owners))
+        self._starts: Final = np.array([owners.index(person_id) for person_id in self._person_ids], dtype=np.intp)
+        self._matrices: Final[OrderedDict[tuple[str, float], tuple[Vectors, Vectors]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def search(self, probe: Vector, level: PrivacyLevel) -> tuple[Candidate, ...]:
+        """Every person, best score (-1 to 1) first."""
+        if not self._faces:
+            return ()
+        faces, people = self._representatives(level)
+        by_face = faces @ probe
+        scores = (np.maximum.reduceat(by_face, self._starts) + people @ probe) / 2
+        ends = np.append(self._starts[1:], len(by_face))
+        return tuple(
+            Candidate(
+                person_id=self._person_ids[row],
+                face_id=self._face_ids[self._starts[row] + int(np.argmax(by_face[self._starts[row] : ends[row]]))],
+                score=float(scores[row]),
+            )
+            for row in np.argsort(-scores, kind="stable")
+        )
+
+    def _representatives(self, level: PrivacyLevel) -> tuple[Vectors, Vectors]:
+        """What stands for each face, and for each person, towards probes of about ``level``."""
+        step = (level.method, round(level.relative / _STEP) * _STEP)
+        found = self._matrices.get(step)
+        if found is None:
+            rounded = PrivacyLevel(*step)
+            faces = np.stack([represent_face(group, rounded) for group in self._faces])
+            found = faces, normalized(np.add.reduceat(faces, self._starts, axis=0))
+            self._matrices[step] = found
+            if len(self._matrices) > _KEPT_STEPS:
+                self._matrices.popitem(last=False)
+        return found
+
+
+def represent_face(templates: Sequence[Template], level: PrivacyLevel) -> Vector:
+    """The vector that stands for one enrolled face towards a probe of ``level``."""
+    same_method = [template for template in templates if template.level.method == level.method]
+    clear = [template for template in templates if template.level.is_clear]
+    pool = [template for template in (same_method or templates) if not template.level.is_clear]
+    ladder = sorted((*clear[:1], *pool), key=lambda template: template.level.relative)
+    strengths = [template.level.relative for template in ladder]
+    above = min(bisect_left(strengths, level.relative), len(ladder) - 1)
+    below = max(0, above - 1) if strengths[above] > level.relative else above
+    span = strengths[above] - strengths[below]
+    share = (level.relative - strengths[below]) / span if span > 0 else 1.0
+    between = normalized((1 - share) * ladder[below].vector + share * ladder[above].vector)
+    return normalized((clear[0].vector if clear else between) + between)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is said about one face, and why."""
+
+    outcome: Outcome
+    reason: Reason
+    candidate: Candidate | None = None
+    margin: float | None = None
+    threshold: float | None = None
+
+    @property
+    def person_id(self) -> str | None:
+        """The person named; nobody unless the outcome is known."""
+        return self.candidate.person_id if self.candidate and self.outcome is Outcome.KNOWN else None
+
+
+def decide(ranked: Sequence[Candidate], *, threshold: float, margin: float) -> Decision:
+    """Name the best candidate, or nobody.
+
+    Known only when its score reaches ``threshold`` and leads the next person's by ``margin``.
+    """
+    if not ranked:
+        return Decision(outcome=Outcome.UNKNOWN, reason=Reason.NOBODY_ENROLLED, threshold=threshold)
+    best = ranked[0]
+    lead = best.score - ranked[1].score if len(ranked) > 1 else None
+    if best.score < threshold:
+        outcome, reason = Outcome.UNKNOWN, Reason.BELOW_THRESHOLD
+    elif lead is not None and lead < margin:
+        outcome, reason = Outcome.UNKNOWN, Reason.SMALL_MARGIN
+    else:
+        outcome, reason = Outcome.KNOWN, Reason.OK
+    return Decision(outcome=outcome, reason=reason, candidate=best, margin=lead, threshold=threshold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdCurve:
+    """Thresholds on the cosine similarity over the strength r, linear between its points."""
+
+    points: Mapping[float, float]
+
+    def at(self, relative: float) -> float:
+        strengths = sorted(self.points)
+        return float(np.interp(relative, strengths, [self.points[r] for r in strengths]))

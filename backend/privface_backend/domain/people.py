@@ -1,0 +1,61 @@
+"""People and their enrolled faces."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from privface_backend.errors import PrivFaceError
+from privface_backend.protocol import ErrorCode, to_wire_time
+
+LONGEST_NAME: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A member of the household. ``id``: a UUID that never changes; the name can."""
+
+    id: str
+    name: str = field(repr=False)
+    created_at: datetime
+    faces: int = 0
+
+    def to_dict(self) -> dict[str, object]:
+        return {"id": self.id, "name": self.name, "created_at": to_wire_time(self.created_at), "faces": self.faces}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledFace:
+    """One picture's face. ``source``: the picture's path in the enrolled directory, or empty; ``picture_digest``:
+    the sha256 of the file that it came from, so that the same picture isn't enrolled twice; ``folder``: the id of
+    the directory that it was enrolled from, or empty."""
+
+    id: str
+    person_id: str
+    created_at: datetime
+    source: str = field(repr=False)
+    picture_digest: str = field(repr=False)
+    folder: str = ""
+
+
+def clean_name(name: str) -> str:
+    """A person's name as it is kept: NFC, single spaces.
+
+    Raises:
+        PrivFaceError: ``bad_name``: empty, too long, or with control characters.
+    """
+    cleaned = " ".join(unicodedata.normalize("NFC", name).split())
+    if not cleaned or len(cleaned) > LONGEST_NAME or any(unicodedata.category(c)[0] == "C" for c in cleaned):
+        raise PrivFaceError(
+            ErrorCode.BAD_NAME,
+            "That name can't be used.",
+            allowed=f"1 to {LONGEST_NAME} characters, no control characters",
+        )
+    return cleaned
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are the same to a reader: case and the form of accents apart."""
+    return unicodedata.normalize("NFKC", one).casefold() == unicodedata.normalize("NFKC", other).casefold()

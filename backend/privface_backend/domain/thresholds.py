@@ -1,0 +1,40 @@
+"""Measured thresholds: how alike a probe and an enrolled face must be, by the probe's strength r.
+
+Under strong blur all faces move together, so that one constant can't serve. See benchmarks/thresholds.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from privface_backend.domain.matching import Contract, ThresholdCurve
+
+# SFace, five-point alignment, multi-scale YuNet: where 1 in 1,000 strangers is named in a household of 8 people
+# with 3 pictures each; on people who are in no household that the project's figures are measured on.
+_SFACE_FIVE_POINT: Final = ThresholdCurve(
+    points={
+        0.0: 0.425,
+        0.015: 0.425,
+        0.02: 0.435,
+        0.03: 0.446,
+        0.04: 0.468,
+        0.05: 0.508,
+        0.065: 0.542,
+        0.08: 0.584,
+        0.1: 0.6,
+    }
+)
+
+
+def threshold_curve(contract: Contract, verification_threshold: float) -> ThresholdCurve:
+    """The curve for a contract: measured where it was, else the model's published constant, raised as SFace's."""
+    if contract.recognizer.startswith("deepface:SFace") and contract.alignment.startswith("five-point"):
+        return _SFACE_FIVE_POINT
+    start = _SFACE_FIVE_POINT.at(0.0)
+    # The share of the way to 1 that SFace's threshold goes carries over; its absolute rise would pass 1 elsewhere.
+    return ThresholdCurve(
+        points={
+            r: verification_threshold + (1 - verification_threshold) * (value - start) / (1 - start)
+            for r, value in _SFACE_FIVE_POINT.points.items()
+        }
+    )

@@ -1,0 +1,1 @@
+"""Engines that take detail away from a picture."""

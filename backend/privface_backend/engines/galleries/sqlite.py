@@ -1,0 +1,184 @@
+"""The gallery in the database: what is enrolled stays enrolled, what is removed is overwritten."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, cast
+
+from privface_backend.domain.matching import Contract, Template
+from privface_backend.domain.people import EnrolledFace, Person, same_name
+from privface_backend.domain.privacy import PrivacyLevel
+from privface_backend.engines.galleries.codec import PlainCodec, TemplateCodec
+from privface_backend.errors import PrivFaceError
+from privface_backend.plugins.ports import EngineContext
+from privface_backend.protocol import ErrorCode
+from privface_backend.storage.database import Database, put_meta
+from privface_backend.storage.schema import sealed
+
+_REVISION: Final = "gallery_revision"
+_PEOPLE: Final = """
+    SELECT people.id, name, people.created_at, count(faces.id) FROM people
+    LEFT JOIN faces ON faces.person_id = people.id GROUP BY people.id ORDER BY people.created_at, people.rowid
+"""
+_FACES: Final = """
+    SELECT id, person_id, created_at, source, folder, picture_digest FROM faces
+    WHERE :person_id IS NULL OR person_id = :person_id ORDER BY created_at, rowid
+"""
+_TEMPLATES: Final = """
+    SELECT face_id, person_id, method, relative, vector FROM templates JOIN faces ON faces.id = face_id
+    WHERE contract = ? ORDER BY templates.rowid
+"""
+
+
+class SqliteGalleryStore:
+    """The port's store on a ``Database``, which its owner opens and closes."""
+
+    def __init__(self, database: Database, codec: TemplateCodec | None = None) -> None:
+        self._database: Final = database
+        self._codec: Final = codec or PlainCodec()
+
+    def close(self) -> None:
+        """Nothing to do: the database is its owner's."""
+
+    def people(self) -> Sequence[Person]:
+        return tuple(
+            Person(id=person_id, name=name, created_at=datetime.fromisoformat(created_at), faces=faces)
+            for person_id, name, created_at, faces in self._database.rows(_PEOPLE)
+        )
+
+    def add_person(self, person: Person, *, allow_duplicate: bool = True) -> bool:
+        with self._database.transaction(durable=True) as connection:
+            if not allow_duplicate and any(
+                same_name(name, person.name) for (name,) in connection.execute("SELECT name FROM people")
+            ):
+                return False
+            connection.execute(
+                "INSERT INTO people (id, name, created_at, digest) VALUES (?, ?, ?, ?)",
+                sealed("people", person.id, person.name, _to_text(person.created_at)),
+            )
+            _bump(connection)
+        return True
+
+    def rename_person(self, person_id: str, name: str) -> bool:
+        with self._database.transaction(durable=True) as connection:
+            found = connection.execute("SELECT created_at FROM people WHERE id = ?", (person_id,)).fetchone()
+            if found is None:
+                return False
+            *_, digest = sealed("people", person_id, name, found[0])
+            connection.execute("UPDATE people SET name = ?, digest = ? WHERE id = ?", (name, digest, person_id))
+            _bump(connection)
+        self._database.scrub()
+        return True
+
+    def remove_person(self, person_id: str) -> bool:
+        return self._remove("DELETE FROM people WHERE id = ?", person_id)
+
+    def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]:
+        return tuple(
+            EnrolledFace(
+                id=face_id,
+                person_id=owner,
+                created_at=datetime.fromisoformat(created_at),
+                source=source,
+                folder=folder,
+                picture_digest=picture_digest,
+            )
+            for face_id, owner, created_at, source, folder, picture_digest in self._database.rows(
+                _FACES, {"person_id": person_id}
+            )
+        )
+
+    def add_face(self, face: EnrolledFace, contract: Contract, templates: Sequence[Template]) -> None:
+        with self._database.transaction(durable=True) as connection:
+            if connection.execute("SELECT 1 FROM people WHERE id = ?", (face.person_id,)).fetchone() is None:
+                raise PrivFaceError(ErrorCode.PERSON_NOT_FOUND, "There is no such person.")
+            _insert_face(connection, face)
+            connection.executemany(
+                "INSERT INTO templates (face_id, contract, method, relative, vector, digest) VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    sealed(
+                        "templates",
+                        face.id,
+                        contract.key,
+                        template.level.method,
+                        float(template.level.relative),
+                        self._codec.encode(template.vector),
+                    )
+                    for template in templates
+                ],
+            )
+            _bump(connection)
+
+    def remove_face(self, face_id: str) -> bool:
+        return self._remove("DELETE FROM faces WHERE id = ?", face_id)
+
+    def templates(self, contract: Contract) -> Sequence[Template]:
+        levels: dict[tuple[str, float], PrivacyLevel] = {}
+        return tuple(
+            Template(
+                face_id=face_id,
+                person_id=person_id,
+                level=levels.setdefault((method, relative), PrivacyLevel(method, relative)),
+                vector=self._codec.decode(vector, contract.dimension),
+            )
+            for face_id, person_id, method, relative, vector in self._database.rows(_TEMPLATES, (contract.key,))
+        )
+
+    def contracts(self) -> Mapping[str, int]:
+        return dict(self._database.rows("SELECT contract, count(*) FROM templates GROUP BY contract"))
+
+    def revision(self) -> int:
+        return int(self._database.get_meta(_REVISION) or 0)
+
+    def _remove(self, statement: str, row_id: str) -> bool:
+        with self._database.transaction(durable=True) as connection:
+            if connection.execute(statement, (row_id,)).rowcount == 0:
+                return False
+            _bump(connection)
+        self._database.scrub()
+        return True
+
+
+def _insert_face(connection: sqlite3.Connection, face: EnrolledFace) -> None:
+    """Add the face's own row where it isn't there already."""
+    if connection.execute("SELECT 1 FROM faces WHERE id = ?", (face.id,)).fetchone() is None:
+        connection.execute(
+            "INSERT INTO faces (id, person_id, created_at, source, folder, picture_digest, digest) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            sealed(
+                "faces",
+                face.id,
+                face.person_id,
+                _to_text(face.created_at),
+                face.source,
+                face.folder,
+                face.picture_digest,
+            ),
+        )
+
+
+def _bump(connection: sqlite3.Connection) -> None:
+    """Count a change of the gallery, where other processes see it."""
+    found = connection.execute("SELECT value FROM meta WHERE key = ?", (_REVISION,)).fetchone()
+    put_meta(connection, _REVISION, str(int(found[0]) + 1 if found else 1))
+
+
+def _to_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def create(context: EngineContext) -> SqliteGalleryStore:
+    """The store on ``options["database"]``, a ``Database``; ``options["codec"]`` may give a ``TemplateCodec``."""
+    database = context.options.get("database")
+    if not isinstance(database, Database):
+        raise TypeError("the option database must be a Database")
+    codec = context.options.get("codec")
+    return SqliteGalleryStore(database, codec if codec is None else _as_codec(codec))
+
+
+def _as_codec(option: object) -> TemplateCodec:
+    if not (hasattr(option, "encode") and hasattr(option, "decode")):
+        raise TypeError("the option codec must be a TemplateCodec")
+    return cast("TemplateCodec", option)

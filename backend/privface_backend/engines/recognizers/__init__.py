@@ -1,0 +1,1 @@
+"""Engines that turn aligned crops into embeddings."""

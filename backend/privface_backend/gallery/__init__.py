@@ -1,0 +1,1 @@
+"""The people: enrolling, renaming and forgetting them, and the index that probes are compared with."""

@@ -1,0 +1,133 @@
+"""The gallery in memory: what probes are compared with, as one snapshot that is swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+from privface_backend.domain.matching import Contract, LevelMatchedGallery, Template
+from privface_backend.domain.people import EnrolledFace, Person
+from privface_backend.plugins.ports import GalleryStore
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_READS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GallerySnapshot:
+    """The gallery at one moment.
+
+    ``gallery`` holds the templates of one contract; ``names`` the people's names by id; ``sources`` the path of the
+    picture that each face came from, by face id. ``pictures`` gives the face of a person and a picture's digest,
+    among the faces that have templates of this contract; ``contracts`` counts the templates of all contracts.
+    """
+
+    gallery: LevelMatchedGallery
+    names: Mapping[str, str] = field(repr=False)
+    sources: Mapping[str, str] = field(repr=False)
+    people: tuple[Person, ...] = ()
+    faces: tuple[EnrolledFace, ...] = field(default=(), repr=False)
+    templates: tuple[Template, ...] = field(default=(), repr=False)
+    pictures: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    contracts: Mapping[str, int] = field(default_factory=dict)
+    revision: int = -1
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.revision >= 0
+
+
+NO_CONTRACT: Final = Contract(recognizer="", weights_digest="", dimension=0, alignment="")
+EMPTY: Final = GallerySnapshot(gallery=LevelMatchedGallery(()), names=_NOTHING, sources=_NOTHING)
+
+
+class GalleryIndex:
+    """Keeps ``snapshot`` like a store. Refreshed on the storage's thread, read on any: a snapshot never changes.
+
+    Until ``contract`` is known, once the engines are made, it holds the people without templates.
+    """
+
+    def __init__(self, contract: Contract | None = None) -> None:
+        self._contract = contract
+        self._snapshot = EMPTY
+
+    @property
+    def snapshot(self) -> GallerySnapshot:
+        return self._snapshot
+
+    @property
+    def contract(self) -> Contract | None:
+        return self._contract
+
+    def use_contract(self, store: GalleryStore, contract: Contract) -> None:
+        """Hold the templates of ``contract`` from now on."""
+        if contract != self._contract:
+            self._contract = contract
+            # No probe of the new contract may meet a template of the old one, should the store not answer.
+            self._snapshot = EMPTY
+        self.refresh_if_changed(store)
+
+    def refresh_if_changed(self, store: GalleryStore) -> bool:
+        """Read the store anew if it has changed since, by whatever process. Whether it had."""
+        revision = store.revision()
+        if revision == self._snapshot.revision:
+            return False
+        for _ in range(_READS):
+            # Another process may write between the reads: what is kept was read within one revision.
+            before, revision = revision, self._read(store, revision)
+            if revision == before:
+                break
+        return True
+
+    def add_face(
+        self, store: GalleryStore, face: EnrolledFace, contract: Contract, templates: Sequence[Template]
+    ) -> None:
+        """Add a face to the store, and take it in without reading the whole store again."""
+        self.refresh_if_changed(store)
+        before = self._snapshot
+        store.add_face(face, contract, templates)
+        is_new = all(known.id != face.id for known in before.faces)
+        # One more than before: no other process has written in between.
+        if is_new and contract == self._contract and store.revision() == before.revision + 1:
+            self._snapshot = _with_face(before, face, contract, templates)
+        else:
+            self.refresh_if_changed(store)
+
+    def _read(self, store: GalleryStore, revision: int) -> int:
+        templates = () if self._contract is None else tuple(store.templates(self._contract))
+        people = tuple(store.people())
+        faces = tuple(store.faces())
+        enrolled = {template.face_id for template in templates}
+        self._snapshot = GallerySnapshot(
+            gallery=LevelMatchedGallery(templates),
+            names={person.id: person.name for person in people},
+            sources={face.id: face.source for face in faces},
+            people=people,
+            faces=faces,
+            templates=templates,
+            pictures={(face.person_id, face.picture_digest): face.id for face in faces if face.id in enrolled},
+            contracts=store.contracts(),
+            revision=revision,
+        )
+        return store.revision()
+
+
+def _with_face(
+    old: GallerySnapshot, face: EnrolledFace, contract: Contract, templates: Sequence[Template]
+) -> GallerySnapshot:
+    everything = (*old.templates, *templates)
+    return replace(
+        old,
+        gallery=LevelMatchedGallery(everything),
+        sources={**old.sources, face.id: face.source},
+        people=tuple(
+            replace(person, faces=person.faces + 1) if person.id == face.person_id else person for person in old.people
+        ),
+        faces=(*old.faces, face),
+        templates=everything,
+        pictures={**old.pictures, (face.person_id, face.picture_digest): face.id},
+        contracts={**old.contracts, contract.key: old.contracts.get(contract.key, 0) + len(templates)},
+        revision=old.revision + 1,
+    )

@@ -1,0 +1,337 @@
+"""The people as the rest of PrivFace sees them: the index answers, the store keeps."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from privface_backend.domain.matching import Contract, Template
+from privface_backend.domain.people import EnrolledFace, Person, clean_name, same_name
+from privface_backend.errors import PrivFaceError
+from privface_backend.gallery.enrollment import RepresentedFace
+from privface_backend.gallery.index import GalleryIndex, GallerySnapshot
+from privface_backend.plugins.ports import GalleryStore
+from privface_backend.protocol import ErrorCode
+from privface_backend.storage.database import StorageThread
+from privface_backend.storage.events import EventLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryStatistics:
+    """How much is enrolled. ``stale_faces`` have no templates of the contract in use: they must be enrolled again."""
+
+    people: int
+    faces: int
+    templates: int
+    stale_faces: int
+    contract: str | None
+    contracts: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "people": self.people,
+            "faces": self.faces,
+            "templates": self.templates,
+            "stale_faces": self.stale_faces,
+            "contract": self.contract,
+            "contracts": dict(self.contracts),
+        }
+
+
+class GalleryService:
+    """Changes the gallery and tells who listens. Questions are answered from the index, without the disk."""
+
+    def __init__(
+        self,
+        *,
+        store: GalleryStore,
+        storage: StorageThread,
+        index: GalleryIndex,
+        clock: Callable[[], datetime],
+        events: EventLog | None = None,
+    ) -> None:
+        self._store: Final = store
+        self._storage: Final = storage
+        self._index: Final = index
+        self._clock: Final = clock
+        self._events: Final = events
+        self._callbacks: Final[list[Callable[[], None]]] = []
+        self._told = index.snapshot
+
+    @property
+    def snapshot(self) -> GallerySnapshot:
+        return self._index.snapshot
+
+    async def use_contract(self, contract: Contract) -> None:
+        """Answer from the templates of ``contract`` from now on: the engines in use make these."""
+        await self._storage.call(self._index.use_contract, self._store, contract)
+        self._tell()
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call ``callback`` on the event loop after each change; it must return at once. Returns how to stop it."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    async def poll(self) -> bool:
+        """Take in what other processes changed. Whether there was something.
+
+        Raises:
+            PrivFaceError: ``storage_failed``.
+        """
+        changed = await self._storage.call(self._refresh)
+        self._tell()
+        return changed
+
+    async def _load(self) -> None:
+        if not self.snapshot.is_loaded:
+            await self.poll()
+
+    async def people(self) -> tuple[Person, ...]:
+        """All, oldest first."""
+        await self._load()
+        return self.snapshot.people
+
+    async def person(self, id_or_name: str) -> Person:
+        """The person of that id or, case and the form of accents apart, that name.
+
+        Raises:
+            PrivFaceError: ``person_not_found``; ``conflict``: several have that name.
+        """
+        for person in await self.people():
+            if person.id == id_or_name:
+                return person
+        named = self.people_named(id_or_name)
+        if len(named) > 1:
+            raise PrivFaceError(
+                ErrorCode.CONFLICT,
+                "Several people have that name: give an id.",
+                details={"person_ids": [person.id for person in named]},
+            )
+        if not named:
+            raise _no_person()
+        return named[0]
+
+    def people_named(self, name: str) -> tuple[Person, ...]:
+        """Everybody of that name, oldest first."""
+        wanted = " ".join(name.split())
+        return tuple(person for person in self.snapshot.people if same_name(person.name, wanted))
+
+    async def create_person(self, name: str, *, allow_duplicate: bool = False) -> Person:
+        """Add a person without faces.
+
+        Raises:
+            PrivFaceError: ``bad_name``, ``person_exists``, ``storage_full``, ``storage_failed``.
+        """
+        person = self._new_person(name)
+        added = await self._storage.call(self._add_person, person, allow_duplicate)
+        self._tell()
+        if not added:
+            raise _person_exists(self.people_named(person.name))
+        return person
+
+    async def ensure_person(self, name: str) -> Person:
+        """The (oldest) person of that name, added if there is none.
+
+        Raises:
+            PrivFaceError: ``bad_name``, ``storage_full``, ``storage_failed``.
+        """
+        await self._load()
+        person = self._new_person(name)
+        if not (named := self.people_named(person.name)):
+            added = await self._storage.call(self._add_person, person, False)
+            self._tell()
+            named = (person,) if added else self.people_named(person.name)
+        return named[0]
+
+    async def rename(self, person_id: str, name: str, *, allow_duplicate: bool = False) -> Person:
+        """Give a person another name.
+
+        Raises:
+            PrivFaceError: ``bad_name``, ``person_not_found``, ``person_exists``, ``storage_full``, ``storage_failed``.
+        """
+        await self._load()
+        cleaned = clean_name(name)
+        others = tuple(person for person in self.people_named(cleaned) if person.id != person_id)
+        if others and not allow_duplicate:
+            raise _person_exists(others)
+        renamed = await self._storage.call(self._rename, person_id, cleaned)
+        self._tell()
+        if not renamed:
+            raise _no_person()
+        return await self.person(person_id)
+
+    async def forget(self, person_id: str) -> dict[str, object]:
+        """Remove a person, their faces, templates and events, and overwrite what they held on the disk.
+
+        The receipt says how much was removed; ``folder_pictures`` counts the faces that came from a directory: a
+        picture that stays there is enrolled again the next time that the directory is.
+
+        Raises:
+            PrivFaceError: ``person_not_found``, ``storage_full``, ``storage_failed``.
+        """
+        receipt = await self._storage.call(self._forget, person_id)
+        self._tell()
+        if receipt is None:
+            raise _no_person()
+        return receipt
+
+    async def faces(self, person_id: str) -> tuple[EnrolledFace, ...]:
+        """A person's faces, oldest first.
+
+        Raises:
+            PrivFaceError: ``person_not_found``.
+        """
+        await self._load()
+        self._require(person_id)
+        return tuple(face for face in self.snapshot.faces if face.person_id == person_id)
+
+    def is_enrolled(self, person_id: str, picture_digest: str) -> bool:
+        """Whether the person has a face from this picture, with templates of the contract in use."""
+        return bool(picture_digest) and (person_id, picture_digest) in self.snapshot.pictures
+
+    async def add_face(
+        self,
+        person_id: str,
+        represented: RepresentedFace,
+        *,
+        source: str = "",
+        picture_digest: str = "",
+        folder: str = "",
+    ) -> EnrolledFace:
+        """Enroll a face. A picture that is enrolled under another contract gets this one's templates as well.
+
+        Raises:
+            PrivFaceError: ``person_not_found``, ``contract_mismatch``, ``conflict`` (the picture is enrolled already),
+                ``engine_failed`` (not usable as templates), ``storage_full``, ``storage_failed``.
+        """
+        await self._load()
+        self._check(represented)
+        self._require(person_id)
+        draft = EnrolledFace(
+            id=str(uuid.uuid4()),
+            person_id=person_id,
+            created_at=self._clock(),
+            # The name of an uploaded file may hold what no UTF-8 can.
+            source=source.encode("utf-8", "replace").decode("utf-8"),
+            picture_digest=picture_digest,
+            folder=folder,
+        )
+        face = await self._storage.call(self._add_face, draft, represented)
+        self._tell()
+        return face
+
+    async def remove_face(self, face_id: str) -> None:
+        """Remove a face and its templates.
+
+        Raises:
+            PrivFaceError: ``face_not_found``, ``storage_full``, ``storage_failed``.
+        """
+        removed = await self._storage.call(self._remove_face, face_id)
+        self._tell()
+        if not removed:
+            raise PrivFaceError(ErrorCode.FACE_NOT_FOUND, "There is no such face.")
+
+    async def statistics(self) -> GalleryStatistics:
+        """How much is enrolled, and for which contracts."""
+        await self._load()
+        now = self.snapshot
+        enrolled = {template.face_id for template in now.templates}
+        return GalleryStatistics(
+            people=len(now.people),
+            faces=len(now.faces),
+            templates=len(now.templates),
+            stale_faces=sum(face.id not in enrolled for face in now.faces),
+            contract=None if self._index.contract is None else self._index.contract.key,
+            contracts=now.contracts,
+        )
+
+    # What follows up to _tell runs on the storage's thread, store and index in one go: a caller that is cancelled
+    # can't leave one without the other.
+
+    def _add_person(self, person: Person, allow_duplicate: bool) -> bool:
+        added = self._store.add_person(person, allow_duplicate=allow_duplicate)
+        self._refresh()
+        return added
+
+    def _rename(self, person_id: str, name: str) -> bool:
+        renamed = self._store.rename_person(person_id, name)
+        self._refresh()
+        return renamed
+
+    def _forget(self, person_id: str) -> dict[str, object] | None:
+        faces = self._store.faces(person_id)
+        before = sum(self._store.contracts().values())
+        # Events first: killed in between, the person is still there to be forgotten again.
+        events = 0 if self._events is None else self._events.forget_person(person_id)
+        removed = self._store.remove_person(person_id)
+        self._refresh()
+        if not removed:
+            return None
+        return {
+            "person_id": person_id,
+            "faces": len(faces),
+            "templates": before - sum(self._store.contracts().values()),
+            "events": events,
+            "folder_pictures": sum(bool(face.folder) for face in faces),
+        }
+
+    def _add_face(self, draft: EnrolledFace, represented: RepresentedFace) -> EnrolledFace:
+        self._refresh()
+        picture = (draft.person_id, draft.picture_digest)
+        known = (known for known in self.snapshot.faces if (known.person_id, known.picture_digest) == picture)
+        face = next(known, draft) if draft.picture_digest else draft
+        vectors = dict(reversed(represented.vectors))
+        templates = tuple(
+            Template(face_id=face.id, person_id=face.person_id, level=level, vector=vectors[level])
+            for level in sorted(vectors, key=lambda level: level.relative)
+        )
+        self._index.add_face(self._store, face, represented.contract, templates)
+        return face
+
+    def _remove_face(self, face_id: str) -> bool:
+        removed = self._store.remove_face(face_id)
+        self._refresh()
+        return removed
+
+    def _refresh(self) -> bool:
+        return self._index.refresh_if_changed(self._store)
+
+    def _tell(self) -> None:
+        snapshot = self._index.snapshot
+        if snapshot is not self._told:
+            self._told = snapshot
+            for callback in tuple(self._callbacks):
+                callback()
+
+    def _new_person(self, name: str) -> Person:
+        return Person(id=str(uuid.uuid4()), name=clean_name(name), created_at=self._clock())
+
+    def _require(self, person_id: str) -> None:
+        if person_id not in self.snapshot.names:
+            raise _no_person()
+
+    def _check(self, represented: RepresentedFace) -> None:
+        contract = self._index.contract
+        if contract is None or represented.contract != contract:
+            raise PrivFaceError(
+                ErrorCode.CONTRACT_MISMATCH,
+                "The face was represented by other engines than the gallery's.",
+                allowed=None if contract is None else contract.key,
+            )
+        shapes = {vector.shape for _, vector in represented.vectors}
+        if shapes != {(contract.dimension,)} or not all(np.isfinite(vector).all() for _, vector in represented.vectors):
+            raise PrivFaceError(ErrorCode.ENGINE_FAILED, "The recognizer gave no usable template.")
+
+
+def _no_person() -> PrivFaceError:
+    return PrivFaceError(ErrorCode.PERSON_NOT_FOUND, "There is no such person.")
+
+
+def _person_exists(people: tuple[Person, ...]) -> PrivFaceError:
+    details = {"person_id": people[0].id} if people else {}
+    return PrivFaceError(ErrorCode.PERSON_EXISTS, "There is a person of that name already.", details=details)

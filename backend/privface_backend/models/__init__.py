@@ -1,0 +1,1 @@
+"""The weights store: which weights exist where, recognized by sha256."""

@@ -1,0 +1,1 @@
+"""MQTT: topics and payloads (pure), the link to a broker, and an embedded broker."""

@@ -1,0 +1,277 @@
+"""The link to the broker: keeps a connection, publishes what waits, takes commands in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from privface_backend.errors import PrivFaceError
+from privface_backend.mqtt.backoff import Backoff
+from privface_backend.mqtt.commands import CommandHandler, CommandIntake
+from privface_backend.mqtt.connection import (
+    ConnectError,
+    Connection,
+    ConnectionLostError,
+    FailureKind,
+    connect,
+    seconds_until,
+)
+from privface_backend.mqtt.outbox import Outbox, OutgoingEvent, RetainedStates
+from privface_backend.mqtt.settings import MqttProtocol, MqttSettings
+from privface_backend.mqtt.status import LinkCounters, LinkState, LinkStatus
+from privface_backend.mqtt.topics import OFFLINE, ONLINE, Topics, encode_json, event_payload
+from privface_backend.protocol import ErrorCode, Event
+
+_LOGGER = logging.getLogger(__name__)
+
+_FAREWELL_SECONDS: Final = 2.0
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MqttLink:
+    """Publishes events and states, and keeps what can't go out now.
+
+    ``run`` is the link's whole life; cancel it to leave the broker in order. All other methods are for the same
+    event loop and never wait. ``on_command`` is called for each valid command; it refuses one by raising a
+    ``PrivFaceError``.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        *,
+        on_command: CommandHandler | None = None,
+        clock: Callable[[], datetime] = _utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.topics = Topics(settings.base_topic)
+        self._settings = settings
+        self._intake = None if on_command is None else CommandIntake(self.topics, on_command)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._backoff = backoff or Backoff()
+        self._client_id = settings.client_id or f"privface-{uuid.uuid4().hex[:12]}"
+        self._version = MqttProtocol.V5 if settings.protocol is MqttProtocol.AUTO else settings.protocol
+        self._outbox = Outbox(settings.outbox_limit)
+        self._states = RetainedStates()
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._status = LinkStatus(state=LinkState.CONNECTING if settings.enabled else LinkState.DISABLED)
+        self._counters = LinkCounters()
+        self._connections = 0
+
+    @property
+    def status(self) -> LinkStatus:
+        return self._status
+
+    @property
+    def counters(self) -> LinkCounters:
+        return replace(
+            self._counters,
+            dropped_expired=self._outbox.dropped_expired,
+            dropped_overflow=self._outbox.dropped_overflow,
+            reconnects=max(0, self._connections - 1),
+            waiting=len(self._outbox),
+        )
+
+    def publish_event(self, event: Event) -> None:
+        """Publish an event, now or when the broker is back; not at all once it has expired."""
+        if self._settings.enabled:
+            self._outbox.push(OutgoingEvent(payload=event_payload(event), expires_at=event.expires_at))
+            self._wake.set()
+
+    def publish_state(self, topic: str, payload: Mapping[str, Any] | None) -> None:
+        """Set what is retained on ``topic`` (see ``topics``); None clears it."""
+        self._retain(topic, b"" if payload is None else encode_json(payload))
+
+    def publish_camera_settings(self, slug: str, *, enabled: bool, privacy: int) -> None:
+        """Say how a camera is set, beside the topics that set it."""
+        self._retain(self.topics.camera_enabled(slug), b"ON" if enabled else b"OFF")
+        self._retain(self.topics.camera_privacy(slug), str(privacy).encode())
+
+    def clear_camera(self, slug: str) -> None:
+        """Take everything about a camera off the broker."""
+        for topic in (
+            self.topics.camera_state(slug),
+            self.topics.camera_enabled(slug),
+            self.topics.camera_privacy(slug),
+        ):
+            self._retain(topic, b"")
+
+    def _retain(self, topic: str, payload: bytes) -> None:
+        if self._settings.enabled:
+            self._states.put(topic, payload)
+            self._wake.set()
+
+    async def wait_connected(self, timeout: float) -> None:  # noqa: ASYNC109  # what is raised says why it took so long
+        """Wait until the broker has let us in.
+
+        Raises:
+            PrivFaceError: ``broker_refused`` as soon as it did, ``broker_unreachable`` after ``timeout`` seconds.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._status.state in (LinkState.CONNECTING, LinkState.UNREACHABLE):
+                    await self._changed.wait()
+        if self._status.state is LinkState.REFUSED:
+            raise PrivFaceError(ErrorCode.BROKER_REFUSED, f"The MQTT broker refused: {self._status.reason}.")
+        if self._status.state is not LinkState.CONNECTED:
+            raise PrivFaceError(
+                ErrorCode.BROKER_UNREACHABLE, f"No MQTT broker: {self._status.reason or self._status.state}."
+            )
+
+    async def run(self) -> None:
+        """Connect, serve, and connect again, until cancelled; returns at once when MQTT is disabled."""
+        failures = 0
+        while self._settings.enabled:
+            started = self._monotonic()
+            try:
+                async with connect(self._settings, self._version, self._client_id) as connection:
+                    await self._serve(connection)
+            except ConnectError as error:
+                if self._fall_back(error):
+                    continue
+                self._report_outage(error)
+                refused = error.kind in (FailureKind.REFUSED, FailureKind.VERSION)
+            else:
+                refused = False
+                if self._monotonic() - started >= self._backoff.settled:
+                    failures = 0
+            failures += 1
+            await asyncio.sleep(self._backoff.refused if refused else self._backoff.delay(failures))
+
+    def _fall_back(self, error: ConnectError) -> bool:
+        """Choose the version for the next attempt; True: make it at once."""
+        if self._settings.protocol is not MqttProtocol.AUTO:
+            return False
+        if error.kind is FailureKind.VERSION and self._version is MqttProtocol.V5:
+            self._version = MqttProtocol.V311
+            _LOGGER.debug("The MQTT broker doesn't speak MQTT 5; trying 3.1.1")
+            return True
+        if error.kind is FailureKind.SILENT and not self._connections:
+            # Brokers from before MQTT 5 may hang up, or wait for more, where they should refuse.
+            self._version = MqttProtocol.V311 if self._version is MqttProtocol.V5 else MqttProtocol.V5
+        return False
+
+    def _set_status(self, status: LinkStatus) -> None:
+        self._status = status
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _report_outage(self, error: ConnectError) -> None:
+        refused = error.kind in (FailureKind.REFUSED, FailureKind.VERSION)
+        state = LinkState.REFUSED if refused else LinkState.UNREACHABLE
+        level = logging.DEBUG if state is self._status.state else logging.WARNING
+        outlook = "trying again from time to time" if refused else "trying again, events wait until they expire"
+        _LOGGER.log(level, "MQTT %s: %s; %s", state, error.reason, outlook)
+        self._set_status(LinkStatus(state=state, reason=error.reason))
+
+    def _report_connected(self, connection: Connection) -> None:
+        self._connections += 1
+        again = "again " if self._connections > 1 else ""
+        _LOGGER.info(
+            "MQTT %sconnected to %s:%d (MQTT %s), %d events waited",
+            again,
+            self._settings.host,
+            self._settings.port,
+            connection.version,
+            len(self._outbox),
+        )
+        self._set_status(LinkStatus(state=LinkState.CONNECTED, version=connection.version))
+
+    async def _serve(self, connection: Connection) -> None:
+        """Publish and take commands until the connection is gone; when cancelled, say goodbye."""
+        lost = False
+        self._states.forget_sent()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._receive(connection), name="mqtt-receive")
+                await connection.publish(self.topics.status, ONLINE, qos=1, retain=True)
+                await self._subscribe(connection)
+                self._report_connected(connection)
+                group.create_task(self._send(connection), name="mqtt-send")
+        except* ConnectionLostError as errors:
+            lost = True
+            self._report_outage(ConnectError(FailureKind.UNREACHABLE, f"connection lost ({errors.exceptions[0]})"))
+        finally:
+            if not lost:
+                await self._say_goodbye(connection)
+
+    async def _subscribe(self, connection: Connection) -> None:
+        if self._intake is None:
+            return
+        for topic_filter in self.topics.commands:
+            if not await connection.subscribe(topic_filter):
+                _LOGGER.warning("The MQTT broker doesn't let us subscribe to %s: no commands from there", topic_filter)
+
+    async def _say_goodbye(self, connection: Connection) -> None:
+        """Send what waits, and ``offline``, within a moment."""
+        with contextlib.suppress(TimeoutError, ConnectionLostError):
+            async with asyncio.timeout(_FAREWELL_SECONDS / 2):
+                await self._send_waiting(connection)
+        with contextlib.suppress(TimeoutError, ConnectionLostError):
+            async with asyncio.timeout(_FAREWELL_SECONDS / 2):
+                await connection.publish(self.topics.status, OFFLINE, qos=1, retain=True)
+
+    async def _send(self, connection: Connection) -> None:
+        while True:
+            self._wake.clear()
+            await self._send_waiting(connection)
+            await self._wake.wait()
+
+    async def _send_waiting(self, connection: Connection) -> None:
+        """Send everything that waits, events and states by turns."""
+        while True:
+            sent_event = await self._send_event(connection)
+            sent_state = await self._send_state(connection)
+            if not sent_event and not sent_state:
+                return
+
+    async def _send_event(self, connection: Connection) -> bool:
+        now = self._clock()
+        event = self._outbox.take(now)
+        if event is None:
+            return False
+        try:
+            await connection.publish(
+                self.topics.event,
+                event.payload,
+                qos=self._settings.event_qos,
+                retain=False,
+                expires_in=seconds_until(event.expires_at, now),
+            )
+            self._outbox.acknowledge()
+        finally:
+            self._outbox.put_back()
+        self._counters = replace(self._counters, published=self._counters.published + 1)
+        return True
+
+    async def _send_state(self, connection: Connection) -> bool:
+        state = self._states.take()
+        if state is None:
+            return False
+        topic, payload = state
+        arrived = False
+        try:
+            await connection.publish(topic, payload, qos=1, retain=True)
+            arrived = True
+        finally:
+            if not arrived:
+                self._states.put_back(topic)
+        return True
+
+    async def _receive(self, connection: Connection) -> None:
+        async for topic, payload, retained in connection.messages():
+            if self._intake is not None:
+                await self._intake.take(topic, payload, retained=retained)

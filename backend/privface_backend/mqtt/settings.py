@@ -1,0 +1,65 @@
+"""How to reach the broker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class MqttProtocol(StrEnum):
+    """The version of MQTT to speak. ``AUTO``: 5, and 3.1.1 where the broker refuses it."""
+
+    AUTO = "auto"
+    V5 = "5"
+    V311 = "3.1.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings:
+    """How to reach the broker, and what to call ourselves there.
+
+    ``ca_file``: the certificates to trust instead of the system's. ``cert_file`` and ``key_file``: our own, for
+    brokers that ask for one. ``tls_insecure``: encrypt without checking who answers. ``client_id``: empty, one is
+    made up for each run. ``timeout``: seconds that the broker has for one answer.
+    """
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 1883
+    protocol: MqttProtocol = MqttProtocol.AUTO
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    tls_insecure: bool = False
+    base_topic: str = "privface"
+    client_id: str = ""
+    keepalive: int = 30
+    timeout: float = 10.0
+    outbox_limit: int = 1000
+    event_qos: int = 1
+
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with these settings, in plain words, one text each; none: they can be used."""
+        levels = self.base_topic.split("/")
+        written = all(level and level.isprintable() for level in levels)
+        tls_files = self.ca_file or self.cert_file or self.key_file
+        checks = (
+            (not self.host, "mqtt.host: empty; allowed: a host name or an address"),
+            (not 1 <= self.port <= 65535, "mqtt.port: allowed: 1 to 65535"),
+            (
+                not written or any(sign in self.base_topic for sign in "+#") or self.base_topic.startswith("$"),
+                "mqtt.base_topic: allowed: levels that are not empty, between slashes, without + and #, no $ in front",
+            ),
+            (self.password is not None and not self.username, "mqtt.password: needs mqtt.username too"),
+            (bool(self.cert_file) != bool(self.key_file), "mqtt.cert_file, mqtt.key_file: both or neither"),
+            (bool(tls_files or self.tls_insecure) and not self.tls, "mqtt.tls: must be on for the other tls settings"),
+            (not 5 <= self.keepalive <= 65535, "mqtt.keepalive: allowed: 5 to 65535 seconds"),
+            (not 0 < self.timeout <= 300, "mqtt.timeout: allowed: more than 0, at most 300 seconds"),
+            (not 1 <= self.outbox_limit <= 100_000, "mqtt.outbox_limit: allowed: 1 to 100000"),
+            (self.event_qos not in (0, 1), "mqtt.event_qos: allowed: 0 or 1"),
+        )
+        return tuple(text for wrong, text in checks if wrong)

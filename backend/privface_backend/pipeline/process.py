@@ -1,0 +1,207 @@
+"""What happens to one frame: anonymize, detect, align, represent. All of it on the lane's thread.
+
+Only an ``AnonymizedFrame`` reaches an engine: a frame that came clear is anonymized here, before the detector.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import cv2
+import numpy as np
+
+from privface_backend.domain.faces import DetectedFace, Vector
+from privface_backend.domain.frames import WORKING_SIZE, AnonymizedFrame, Pixels, working_size
+from privface_backend.domain.geometry import Size
+from privface_backend.domain.matching import Contract
+from privface_backend.domain.privacy import CLEAR, PrivacyLevel
+from privface_backend.domain.quality import QualityBar
+from privface_backend.errors import PrivFaceError
+from privface_backend.plugins.ports import Aligner, Anonymizer, CropTemplate, Detector, Recognizer
+from privface_backend.protocol import AppliedBy, EngineNames, ErrorCode, Privacy, Reason
+
+_TRUSTED: Final = frozenset({AppliedBy.CLIENT, AppliedBy.BRIDGE})
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds by stage of one frame."""
+
+    clock: Callable[[], float] = time.perf_counter
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = self.clock()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + self.clock() - start
+
+    def milliseconds(self) -> dict[str, float]:
+        return {stage: seconds * 1000 for stage, seconds in self.seconds.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ObservedFace:
+    """A face of an anonymized frame; ``vector`` is None where it is unusable, for ``reason``."""
+
+    face: DetectedFace
+    level: PrivacyLevel
+    reason: Reason
+    vector: Vector | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Look:
+    """What was seen in one frame. ``size``: of the anonymized frame, in which the faces' boxes are."""
+
+    faces: tuple[ObservedFace, ...]
+    size: Size
+    privacy: Privacy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engines:
+    """The engines in use, made on the lane's thread."""
+
+    detector: Detector
+    aligner: Aligner
+    recognizer: Recognizer
+    anonymizers: Mapping[str, Anonymizer]
+
+    @property
+    def names(self) -> EngineNames:
+        return EngineNames(detector=self.detector.name, recognizer=self.recognizer.identity.name.partition("+")[0])
+
+    @property
+    def contract(self) -> Contract:
+        identity = self.recognizer.identity
+        return Contract(
+            recognizer=identity.name,
+            weights_digest=identity.weights_digest,
+            dimension=identity.dimension,
+            alignment=f"{self.aligner.name}/{self.detector.landmarks.value}/{self.recognizer.template.name}",
+        )
+
+    def anonymizer(self, method: str) -> Anonymizer:
+        """The anonymizer called ``method``.
+
+        Raises:
+            PrivFaceError: ``bad_privacy_parameter``, with the methods that exist.
+        """
+        try:
+            return self.anonymizers[method]
+        except KeyError:
+            raise PrivFaceError(
+                ErrorCode.BAD_PRIVACY_PARAMETER,
+                "There is no anonymizer of that name.",
+                allowed=", ".join(self.anonymizers),
+            ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One frame's way through the engines.
+
+    ``longest``: the working size; ``require_client``: refuse frames that came clear.
+    """
+
+    engines: Engines
+    bar: QualityBar = field(default_factory=QualityBar)
+    longest: int = WORKING_SIZE
+    require_client: bool = False
+
+    def anonymize(self, pixels: Pixels, claimed: Privacy | None, default: Privacy, watch: Stopwatch) -> AnonymizedFrame:
+        """Bring a frame to the working size and anonymize it, unless its card says that the sender did.
+
+        ``claimed``: what the frame card says; ``default``: method and parameter where it says nothing.
+
+        Raises:
+            PrivFaceError: ``bad_privacy_parameter``, ``not_anonymized``, ``anonymizer_failed``.
+        """
+        wanted = claimed or default
+        anonymizer = self.engines.anonymizer(wanted.method)
+        anonymizer.validate(wanted.parameter)
+        if claimed is not None and claimed.applied_by in _TRUSTED:
+            return AnonymizedFrame(pixels=pixels, privacy=replace(claimed, relative=None))
+        if self.require_client:
+            raise PrivFaceError(
+                ErrorCode.NOT_ANONYMIZED,
+                "This backend takes only frames that were anonymized before they were sent.",
+                allowed="a frame card with privacy.applied_by client or bridge",
+            )
+        with watch.stage("anonymize"):
+            resized = resize(pixels, working_size(_size(pixels), self.longest))
+            done = _apply(anonymizer, resized, wanted.parameter)
+        privacy = Privacy(method=wanted.method, parameter=wanted.parameter, applied_by=AppliedBy.BACKEND)
+        return AnonymizedFrame(pixels=done, privacy=privacy)
+
+    def look(self, frame: AnonymizedFrame, watch: Stopwatch) -> Look:
+        """Find, judge, align and represent all faces of a frame."""
+        with watch.stage("detect"):
+            found = self.engines.detector.detect(frame.pixels)
+        levels = [self.level(frame.privacy, face) for face in found]
+        reasons = [self.bar.judge(face, level.relative) for face, level in zip(found, levels, strict=True)]
+        usable = [face for face, reason in zip(found, reasons, strict=True) if reason is Reason.OK]
+        with watch.stage("represent"):
+            vectors = iter(self.represent(frame.pixels, usable))
+        faces = tuple(
+            ObservedFace(face=face, level=level, reason=reason, vector=next(vectors) if reason is Reason.OK else None)
+            for face, level, reason in zip(found, levels, reasons, strict=True)
+        )
+        return Look(faces=faces, size=frame.size, privacy=_with_relative(frame.privacy, faces))
+
+    def represent(self, pixels: Pixels, faces: Sequence[DetectedFace]) -> Sequence[Vector]:
+        """One unit vector a face."""
+        if not faces:
+            return ()
+        template = self.engines.recognizer.template
+        crops = [self.engines.aligner.align(pixels, face, template) for face in faces]
+        return list(self.engines.recognizer.represent(crops))
+
+    def level(self, privacy: Privacy, face: DetectedFace) -> PrivacyLevel:
+        """The face's privacy level: sigma of the method and parameter over the face's width."""
+        sigma = self.engines.anonymizer(privacy.method).sigma(privacy.parameter)
+        return PrivacyLevel(privacy.method, sigma / face.width) if sigma > 0 else CLEAR
+
+    @property
+    def template(self) -> CropTemplate:
+        return self.engines.recognizer.template
+
+
+def _with_relative(privacy: Privacy, faces: Sequence[ObservedFace]) -> Privacy:
+    """The privacy with r of the largest face."""
+    if not faces:
+        return privacy
+    largest = max(faces, key=lambda observed: observed.face.box.area)
+    return replace(privacy, relative=largest.level.relative)
+
+
+def _size(pixels: Pixels) -> Size:
+    height, width = pixels.shape[:2]
+    return Size(width, height)
+
+
+def resize(pixels: Pixels, size: Size) -> Pixels:
+    """Bring a picture down to ``size`` by area averaging; the same picture where it has that size."""
+    if _size(pixels) == size:
+        return pixels
+    return np.asarray(cv2.resize(pixels, (size.width, size.height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _apply(anonymizer: Anonymizer, pixels: Pixels, parameter: int) -> Pixels:
+    """Anonymize, or raise: a frame never goes on clear because something failed."""
+    try:
+        done = anonymizer.apply(pixels, parameter)
+    except PrivFaceError:
+        raise
+    except Exception as error:
+        raise PrivFaceError(ErrorCode.ANONYMIZER_FAILED, "The frame couldn't be anonymized and was dropped.") from error
+    if done.shape != pixels.shape or done.dtype != np.uint8:
+        raise PrivFaceError(ErrorCode.ANONYMIZER_FAILED, "The anonymizer's answer is no picture of the same size.")
+    return done

@@ -1,0 +1,193 @@
+"""Recognition as the rest of the backend asks for it: bytes in, judgements out, all of it through the lane."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from privface_backend.domain.frames import Pixels
+from privface_backend.domain.matching import Contract, ThresholdCurve
+from privface_backend.domain.thresholds import threshold_curve
+from privface_backend.errors import PrivFaceError
+from privface_backend.gallery.enrollment import RepresentedFace
+from privface_backend.gallery.index import GalleryIndex
+from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll
+from privface_backend.pipeline.identification import Judgement, judge
+from privface_backend.pipeline.lane import Lane
+from privface_backend.pipeline.pictures import PictureLimits, decode_picture
+from privface_backend.pipeline.process import Process, Stopwatch
+from privface_backend.protocol import ErrorCode, Privacy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A judgement and the milliseconds that its stages took."""
+
+    judgement: Judgement
+    latency_ms: dict[str, float]
+
+
+class Observer(Protocol):
+    """Is told of every frame, for counting and measuring; must return at once."""
+
+    def looked(self, timed: Timed) -> None: ...
+
+    def skipped(self, code: ErrorCode) -> None:
+        """A frame was not looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionRules:
+    """What is set from outside: limits, the default anonymization, how careful decisions are."""
+
+    limits: PictureLimits
+    default_privacy: Privacy
+    ladder: Sequence[float]
+    caution: float
+    margin: float
+    enrollment: EnrollmentBar
+
+
+class Recognition:
+    """Looks at pictures. ``make_process`` makes the engines, on the lane's thread, at ``start``."""
+
+    def __init__(
+        self, lane: Lane, index: GalleryIndex, rules: RecognitionRules, make_process: Callable[[], Process]
+    ) -> None:
+        self._lane: Final = lane
+        self._index: Final = index
+        self._make_process: Final = make_process
+        self._process: Process | None = None
+        self._curve: ThresholdCurve | None = None
+        self._observers: Final[list[Observer]] = []
+        self.rules: Final = rules
+
+    def observe(self, observer: Observer) -> None:
+        """Tell ``observer`` of every frame from now on."""
+        self._observers.append(observer)
+
+    def skip(self, code: ErrorCode) -> None:
+        """Tell the observers of a frame that is not looked at."""
+        for observer in self._observers:
+            observer.skipped(code)
+
+    async def start(self) -> Contract:
+        """Make the engines; returns the contract that templates must have.
+
+        Raises:
+            PrivFaceError: an engine or its weights are missing.
+        """
+        process = await self._lane.run(self._make_process)
+        process.engines.anonymizer(self.rules.default_privacy.method).validate(self.rules.default_privacy.parameter)
+        contract = process.engines.contract
+        self._curve = threshold_curve(contract, process.engines.recognizer.verification_threshold)
+        self._process = process
+        return contract
+
+    @property
+    def ready(self) -> bool:
+        return self._process is not None
+
+    @property
+    def process(self) -> Process:
+        """The process, with its engines.
+
+        Raises:
+            PrivFaceError: ``weights_missing``: they could not be made yet.
+        """
+        if self._process is None:
+            raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, "The engines are not ready. `privface doctor` says why.")
+        return self._process
+
+    async def identify(
+        self, data: bytes, *, claimed: Privacy | None = None, default: Privacy | None = None, newest: str | None = None
+    ) -> Timed:
+        """Look at a picture's bytes. ``newest``: the camera for which a newer frame may take this one's place.
+
+        Raises:
+            PrivFaceError: what ``decode_picture``, ``Process.anonymize`` and the lane raise.
+        """
+        watch = Stopwatch()
+        work = self._queued(watch, lambda: self._identify(data, claimed, default, watch))
+        return await self._observed(
+            self._lane.run(work) if newest is None else self._lane.run_newest(newest, work), watch
+        )
+
+    async def identify_pixels(
+        self, pixels: Pixels, *, claimed: Privacy | None = None, default: Privacy | None = None
+    ) -> Timed:
+        """Look at a decoded frame, as a video or a camera link gives it."""
+        watch = Stopwatch()
+        work = self._queued(watch, lambda: self._judge(pixels, claimed, default, watch))
+        return await self._observed(self._lane.run(work), watch)
+
+    async def represent(
+        self, data: bytes, *, claimed: Privacy | None = None, choice: FaceChoice | None = None
+    ) -> RepresentedFace:
+        """The templates of a picture's one face, for enrollment.
+
+        Raises:
+            PrivFaceError: what ``decode_picture`` and ``enroll`` raise; ``overloaded``.
+        """
+        process = self.process
+        return await self._lane.run(
+            lambda: enroll(
+                process,
+                decode_picture(data, self.rules.limits, process.longest if claimed is None else None),
+                claimed=claimed,
+                choice=choice or FaceChoice(),
+                ladder=self.rules.ladder,
+                bar=self.rules.enrollment,
+            )
+        )
+
+    async def _observed(self, judging: Awaitable[Judgement], watch: Stopwatch) -> Timed:
+        try:
+            timed = _timed(await judging, watch)
+        except PrivFaceError as error:
+            self.skip(error.code)
+            raise
+        for observer in self._observers:
+            observer.looked(timed)
+        return timed
+
+    def _identify(self, data: bytes, claimed: Privacy | None, default: Privacy | None, watch: Stopwatch) -> Judgement:
+        with watch.stage("decode"):
+            pixels = decode_picture(data, self.rules.limits, self.process.longest if claimed is None else None)
+        return self._judge(pixels, claimed, default, watch)
+
+    def _judge(self, pixels: Pixels, claimed: Privacy | None, default: Privacy | None, watch: Stopwatch) -> Judgement:
+        process, curve = self.process, self._curve
+        assert curve is not None  # noqa: S101  # set together with the process
+        frame = process.anonymize(pixels, claimed, default or self.rules.default_privacy, watch)
+        look = process.look(frame, watch)
+        with watch.stage("verify"):
+            return judge(
+                look,
+                self._index.snapshot,
+                curve=ThresholdCurve(
+                    points={r: min(0.99, value + self.rules.caution) for r, value in curve.points.items()}
+                ),
+                margin=self.rules.margin,
+                engine=process.engines.names,
+            )
+
+    @staticmethod
+    def _queued(watch: Stopwatch, work: Callable[[], T]) -> Callable[[], T]:
+        """The same work, with the time that it waited for the lane as its first stage."""
+        queued_at = watch.clock()
+
+        def timed() -> T:
+            watch.seconds["queue"] = watch.clock() - queued_at
+            return work()
+
+        return timed
+
+
+def _timed(judgement: Judgement, watch: Stopwatch) -> Timed:
+    latency = watch.milliseconds()
+    latency["total"] = sum(latency.values())
+    return Timed(judgement=judgement, latency_ms=latency)

@@ -1,0 +1,200 @@
+"""The ports: what the pipeline asks of each kind of engine.
+
+Detectors, aligners, recognizers and anonymizers are made and run on the lane's thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from privface_backend.domain.faces import DetectedFace, LandmarkSet, Vectors
+from privface_backend.domain.frames import Frame, Pixels
+from privface_backend.domain.geometry import Points, Size
+from privface_backend.domain.matching import Contract, Template
+from privface_backend.domain.people import EnrolledFace, Person
+from privface_backend.protocol import Event
+
+
+class Weights(Protocol):
+    """Where engines get their weights: checked files only."""
+
+    def path(self, name: str) -> Path:
+        """The verified file of the weights called ``name``.
+
+        Raises:
+            PrivFaceError: ``weights_missing`` or ``weights_mismatch``.
+        """
+
+    def digest(self, name: str) -> str:
+        """The sha256 of that file, hexadecimal."""
+
+    @property
+    def deepface_home(self) -> Path:
+        """The folder to give to DeepFace as ``DEEPFACE_HOME``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineContext:
+    """What an engine's factory is given."""
+
+    weights: Weights
+    options: dict[str, object] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds faces."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def landmarks(self) -> LandmarkSet:
+        """Which landmarks come with each face; a face may still lack them."""
+
+    def detect(self, pixels: Pixels) -> Sequence[DetectedFace]:
+        """All faces, best score first, in the pixels of this picture. None found: empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CropTemplate:
+    """Where a recognizer wants the landmarks of a face.
+
+    ``size``: of the crop. ``landmarks``: float32 (5, 2), in pixels of the crop, in the order of
+    ``LandmarkSet.FIVE``. ``name`` stands in the embedding contract.
+    """
+
+    name: str
+    size: Size
+    landmarks: Points
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognizerIdentity:
+    """What makes two embeddings comparable: they come from one identity, through one alignment."""
+
+    name: str
+    weights_digest: str
+    dimension: int
+
+
+@runtime_checkable
+class Recognizer(Protocol):
+    """Turns aligned crops into embeddings."""
+
+    @property
+    def identity(self) -> RecognizerIdentity: ...
+
+    @property
+    def template(self) -> CropTemplate: ...
+
+    @property
+    def verification_threshold(self) -> float:
+        """The published threshold for clear pairs, as a cosine similarity."""
+
+    def represent(self, crops: Sequence[Pixels]) -> Vectors:
+        """One unit vector a crop: float32 (n, dimension). Crops have the template's size."""
+
+
+@runtime_checkable
+class Aligner(Protocol):
+    """Cuts a face out of a picture the way that a recognizer wants it."""
+
+    @property
+    def name(self) -> str:
+        """Stands in the embedding contract."""
+
+    def align(self, pixels: Pixels, face: DetectedFace, template: CropTemplate) -> Pixels:
+        """The crop, of the template's size."""
+
+
+@runtime_checkable
+class Anonymizer(Protocol):
+    """Takes detail away from a picture. Fails closed: it raises, or what it returns is anonymized."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def allowed(self) -> str:
+        """Which parameters are allowed, in plain words."""
+
+    def validate(self, parameter: int) -> None:
+        """Refuse a parameter.
+
+        Raises:
+            PrivFaceError: ``bad_privacy_parameter``, saying what is allowed.
+        """
+
+    def sigma(self, parameter: int) -> float:
+        """The blur's standard deviation in pixels (of a gaussian with the same variance)."""
+
+    def parameter_for(self, sigma: float) -> int:
+        """The allowed parameter whose sigma is nearest."""
+
+    def apply(self, pixels: Pixels, parameter: int) -> Pixels:
+        """A new picture of the same shape. The parameter is validated first."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """An async stream of frames. Closing the iterator releases the device or connection."""
+
+    @property
+    def name(self) -> str: ...
+
+    def frames(self) -> AsyncGenerator[Frame, None]: ...
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes events away. ``publish`` never blocks: a sink has its own bounded queue."""
+
+    @property
+    def name(self) -> str: ...
+
+    def publish(self, event: Event) -> None: ...
+
+
+class GalleryStore(Protocol):
+    """Keeps people, faces and templates. Synchronous: called on one thread. What it raises leaves it whole.
+
+    Each method raises ``storage_full`` or ``storage_failed`` where the disk does not follow.
+    """
+
+    def close(self) -> None: ...
+
+    def people(self) -> Sequence[Person]:
+        """All, with their counts of faces, oldest first."""
+
+    def add_person(self, person: Person, *, allow_duplicate: bool = True) -> bool:
+        """False: somebody has that name, in a reader's eyes, and ``allow_duplicate`` is off."""
+
+    def rename_person(self, person_id: str, name: str) -> bool:
+        """False: there is no such person."""
+
+    def remove_person(self, person_id: str) -> bool:
+        """Remove the person, their faces and templates, and overwrite what they held."""
+
+    def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]: ...
+
+    def add_face(self, face: EnrolledFace, contract: Contract, templates: Sequence[Template]) -> None:
+        """All or nothing. A face that is there already gets the templates of a further contract.
+
+        Raises:
+            PrivFaceError: ``person_not_found``; ``conflict``: the face has templates of this contract, or the person
+                has another face from the same picture.
+        """
+
+    def remove_face(self, face_id: str) -> bool: ...
+
+    def templates(self, contract: Contract) -> Sequence[Template]: ...
+
+    def contracts(self) -> Mapping[str, int]:
+        """The keys of all contracts that templates belong to, with how many."""
+
+    def revision(self) -> int:
+        """Changes whenever the gallery's contents have changed, by whatever process."""

@@ -1,0 +1,1 @@
+"""Measuring what recognition can do and what anonymization hides."""

@@ -1,0 +1,103 @@
+"""The web application: the route table, and what surrounds it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import time
+from collections.abc import AsyncIterator, Iterable
+from functools import wraps
+from itertools import chain
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from privface_backend.errors import PrivFaceError
+from privface_backend.protocol import ErrorCode
+from privface_backend.rest import cameras, docs_page, event_log, health, identify, info, metrics, people, stream
+from privface_backend.rest.authentication import ATTEMPTS, AttemptLimit, authorize
+from privface_backend.rest.middleware import answer_errors, log_access, set_headers
+from privface_backend.rest.openapi import describe
+from privface_backend.rest.operations import Handler, Operation
+from privface_backend.rest.services import SERVICES, Services
+
+SHUTDOWN_SECONDS: Final = 10.0
+
+OPERATIONS: Final[tuple[Operation, ...]] = tuple(
+    chain(
+        identify.OPERATIONS,
+        cameras.OPERATIONS,
+        people.OPERATIONS,
+        event_log.OPERATIONS,
+        stream.OPERATIONS,
+        info.OPERATIONS,
+        health.OPERATIONS,
+        metrics.OPERATIONS,
+        docs_page.OPERATIONS,
+    )
+)
+
+
+def create_application(
+    services: Services,
+    *,
+    more_routes: Iterable[web.AbstractRouteDef] = (),
+    registry: CollectorRegistry | None = None,
+    stream_rules: stream.StreamRules | None = None,
+) -> web.Application:
+    """The application. ``more_routes`` look at tokens themselves (``authentication.authorize``); ``registry`` takes
+    the metrics, one application a registry."""
+    app = web.Application(
+        middlewares=(log_access, answer_errors),
+        client_max_size=services.settings.server.body_megabytes * 1024 * 1024,
+    )
+    app[SERVICES] = services
+    app[ATTEMPTS] = AttemptLimit(time.monotonic)
+    app[info.INSTALLED] = info.describe_installed(services.registry)
+    app[docs_page.DESCRIPTION] = describe(OPERATIONS)
+    app[stream.STREAMS] = stream.Streams(stream_rules or stream.StreamRules())
+    app[metrics.METRICS] = CollectorRegistry() if registry is None else registry
+    metrics.register_metrics(app[metrics.METRICS], services)
+    app.on_response_prepare.append(set_headers)
+    app.on_shutdown.append(app[stream.STREAMS].close)
+    for operation in OPERATIONS:
+        app.router.add_route(operation.method, operation.path, _guarded(operation))
+    app.router.add_routes(more_routes)
+    return app
+
+
+def _guarded(operation: Operation) -> Handler:
+    """The operation's handler, behind its scope."""
+    scope = operation.scope
+    if scope is None or operation.authenticates_itself:
+        return operation.handler
+
+    @wraps(operation.handler)
+    async def handle(request: web.Request) -> web.StreamResponse:
+        await authorize(request, scope)
+        return await operation.handler(request)
+
+    return handle
+
+
+@contextlib.asynccontextmanager
+async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Listen for the length of the block; yields the port. At its end running requests have ten seconds to finish.
+
+    Raises:
+        PrivFaceError: ``port_in_use``: or the address isn't one of this computer's.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error.strerror}"
+            raise PrivFaceError(
+                ErrorCode.PORT_IN_USE, f"Port {port} on {host} {reason}.", allowed="another server.port"
+            ) from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,367 @@
+"""The shapes of what goes in and out, as JSON Schema (2020-12): OpenAPI's components."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from privface_backend.domain.people import LONGEST_NAME
+from privface_backend.plugins.spec import EngineKind
+from privface_backend.protocol import (
+    AppliedBy,
+    ErrorCode,
+    FrameSource,
+    Outcome,
+    Phase,
+    Reason,
+    Scope,
+    StreamMessage,
+)
+from privface_backend.rest.operations import Schema, component
+
+_TEXT: Final[Schema] = {"type": "string"}
+_TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
+_NUMBER: Final[Schema] = {"type": "number"}
+_NUMBER_OR_NULL: Final[Schema] = {"type": ["number", "null"]}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_INTEGER_OR_NULL: Final[Schema] = {"type": ["integer", "null"]}
+_FLAG: Final[Schema] = {"type": "boolean"}
+_TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+_TIME_OR_NULL: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
+_SCORE_OR_NULL: Final[Schema] = {"type": ["number", "null"], "minimum": -1, "maximum": 1}
+
+BOX: Final[Schema] = {
+    "type": "array",
+    "items": {"type": "number", "minimum": 0, "maximum": 1},
+    "minItems": 4,
+    "maxItems": 4,
+    "description": "[x, y, width, height] as fractions of the frame, from its top left corner.",
+}
+_PIXEL_BOX: Final[Schema] = {"type": "array", "items": _NUMBER, "minItems": 4, "maxItems": 4}
+_NUMBERS_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": _NUMBER}
+_COUNTS_BY_NAME: Final[Schema] = {"type": "object", "additionalProperties": _COUNT}
+
+
+def _one_of(kind: type[StrEnum]) -> Schema:
+    return {"type": "string", "enum": [member.value for member in kind]}
+
+
+def record(properties: Mapping[str, object], *, optional: tuple[str, ...] = (), description: str = "") -> Schema:
+    """An object whose keys are all required but for ``optional``. More keys may come with later versions."""
+    schema: dict[str, object] = {"type": "object", "properties": dict(properties)}
+    if required := [name for name in properties if name not in optional]:
+        schema["required"] = required
+    if description:
+        schema["description"] = description
+    return schema
+
+
+def list_of(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_PERSON_AND_SCORES: Final = {
+    "person_id": _TEXT_OR_NULL,
+    "person": _TEXT_OR_NULL,
+    "score": _SCORE_OR_NULL,
+    "margin": _NUMBER_OR_NULL,
+    "threshold": _NUMBER_OR_NULL,
+}
+
+_FRAME_CARD: Final = {
+    "camera": {"type": "string", "maxLength": 64},
+    "captured_at": {"description": "ISO 8601 with an offset, or seconds since 1970.", "type": ["string", "number"]},
+    "privacy": _or_null(component("PrivacyClaim")),
+    "source": _one_of(FrameSource),
+    "source_event_id": _TEXT_OR_NULL,
+    "requestor": _or_null(component("Requestor")),
+    "request_id": _TEXT_OR_NULL,
+    "trigger": _TEXT_OR_NULL,
+}
+
+_IDENTIFICATION: Final = {
+    "file": {"type": ["string", "null"], "description": "The name that the file was sent with."},
+    "frame": {"type": "integer", "minimum": 0, "description": "Of a video: the frame's index; else 0."},
+    "reason": _one_of(Reason),
+    "faces": list_of(component("Face")),
+    "privacy": component("Privacy"),
+    "engine": component("EngineNames"),
+    "latency_ms": _NUMBERS_BY_NAME,
+}
+
+_CAMERA_STATE: Final = {
+    "camera": _TEXT,
+    "persons": list_of(_TEXT),
+    "unknown": _COUNT,
+    "last_event_id": _TEXT_OR_NULL,
+    "ts": _TIME_OR_NULL,
+}
+
+COMPONENTS: Final[Mapping[str, Schema]] = {
+    "Error": record(
+        {
+            "error": record(
+                {
+                    "code": _one_of(ErrorCode),
+                    "message": _TEXT,
+                    "allowed": {"type": "string", "description": "What would have been accepted."},
+                    "details": {"type": "object"},
+                },
+                optional=("allowed", "details"),
+            ),
+            "request_id": _TEXT,
+        }
+    ),
+    "Privacy": record(
+        {
+            "method": _TEXT,
+            "parameter": {"type": "integer"},
+            "relative": {"type": ["number", "null"], "description": "r: the blur's sigma over the face's width."},
+            "applied_by": _one_of(AppliedBy),
+        },
+        description="How a frame was anonymized.",
+    ),
+    "PrivacyClaim": record(
+        {
+            "method": _TEXT,
+            "parameter": {"type": "integer"},
+            "relative": _NUMBER_OR_NULL,
+            "applied_by": _one_of(AppliedBy),
+        },
+        optional=("method", "parameter", "relative", "applied_by"),
+        description="What the sender says of a frame's anonymization. Frames that applied_by client or bridge "
+        "are used as they are; any other is anonymized here, in that way, before a detector sees it.",
+    ),
+    "Requestor": record({"id": _TEXT, "type": _TEXT}, optional=("type",)),
+    "EngineNames": record({"detector": _TEXT, "recognizer": _TEXT}),
+    "FrameCard": record(_FRAME_CARD, optional=tuple(_FRAME_CARD), description="What travels with a frame."),
+    "Face": record(
+        {
+            "box": BOX,
+            "outcome": _one_of(Outcome),
+            **_PERSON_AND_SCORES,
+            "reason": _one_of(Reason),
+            "relative": _NUMBER_OR_NULL,
+            "detection": _NUMBER_OR_NULL,
+        }
+    ),
+    "Detail": record(
+        {
+            "frame_size": {"type": "array", "items": _COUNT, "minItems": 2, "maxItems": 2},
+            "faces": list_of(
+                record(
+                    {
+                        "box_px": _PIXEL_BOX,
+                        "candidates": list_of(
+                            record({"person_id": _TEXT, "person": _TEXT_OR_NULL, "score": _SCORE_OR_NULL})
+                        ),
+                    }
+                )
+            ),
+        },
+        description="Boxes in pixels of the frame that was looked at, and the nearest people, best first.",
+    ),
+    "Identification": record(
+        _IDENTIFICATION
+        | {
+            "detail": component("Detail"),
+            "events": {**list_of(_TEXT), "description": "The ids of the events that went out."},
+        },
+        optional=("detail", "events"),
+    ),
+    "CameraIdentification": record(
+        _IDENTIFICATION | {"events": {**list_of(_TEXT), "description": "The ids of the events that went out."}}
+    ),
+    "Event": record(
+        {
+            "schema": {"type": "integer"},
+            "event_id": _TEXT,
+            "visit_id": _TEXT,
+            "seq": _COUNT,
+            "ts": _TIME,
+            "captured_at": _TIME,
+            "expires_at": _TIME,
+            "camera": _TEXT,
+            "source": _one_of(FrameSource),
+            "source_event_id": _TEXT_OR_NULL,
+            "request_id": _TEXT_OR_NULL,
+            "requestor": _or_null(component("Requestor")),
+            "outcome": _one_of(Outcome),
+            "phase": _one_of(Phase),
+            **_PERSON_AND_SCORES,
+            "faces": _COUNT,
+            "box": _or_null(BOX),
+            "votes": _COUNTS_BY_NAME,
+            "reason": _one_of(Reason),
+            "privacy": component("Privacy"),
+            "engine": component("EngineNames"),
+            "latency_ms": _NUMBERS_BY_NAME,
+        }
+    ),
+    "EventPage": record(
+        {
+            "events": {**list_of(component("Event")), "description": "Newest first."},
+            "before": {**_TEXT_OR_NULL, "description": "The cursor of the next older page; null: there is none."},
+        }
+    ),
+    "Person": record({"id": _TEXT, "name": _TEXT, "created_at": _TIME, "faces": _COUNT}),
+    "PersonName": record(
+        {
+            "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
+            "allow_duplicate": {**_FLAG, "default": False, "description": "Whether two people may have one name."},
+        },
+        optional=("allow_duplicate",),
+    ),
+    "People": record({"people": list_of(component("Person"))}),
+    "EnrolledFace": record({"id": _TEXT, "person_id": _TEXT, "created_at": _TIME}),
+    "Faces": record({"faces": list_of(component("EnrolledFace"))}),
+    "Enrollment": record(
+        {
+            "person": component("Person"),
+            "faces": list_of(component("EnrolledFace")),
+            "refused": list_of(record({"file": _COUNT, "name": _TEXT_OR_NULL, "error": {"type": "object"}})),
+        },
+        description="What was enrolled, and the files (by their place, from 0) that were not.",
+    ),
+    "Receipt": record(
+        {
+            "person_id": _TEXT,
+            "faces": _COUNT,
+            "templates": _COUNT,
+            "events": _COUNT,
+            "folder_pictures": _COUNT,
+        },
+        description="What was removed. folder_pictures: faces that came from pictures in an enrolled folder, "
+        "which are enrolled again if they stay there.",
+    ),
+    "PersonState": record(
+        {
+            "person_id": _TEXT,
+            "person": _TEXT,
+            "camera": _TEXT_OR_NULL,
+            "last_seen": _TIME_OR_NULL,
+            "score": _SCORE_OR_NULL,
+            "present": _FLAG,
+        }
+    ),
+    "CameraState": record(_CAMERA_STATE),
+    "Camera": record(
+        _CAMERA_STATE
+        | {
+            "enabled": _FLAG,
+            "parameter": {**_INTEGER_OR_NULL, "description": "Its own privacy parameter; null: the default's."},
+            "frames": _COUNT,
+            "skipped": _COUNT,
+        }
+    ),
+    "Cameras": record({"cameras": list_of(component("Camera"))}),
+    "CameraSettings": record(
+        {"enabled": _FLAG, "parameter": _INTEGER_OR_NULL},
+        optional=("enabled", "parameter"),
+    ),
+    "Health": record({"status": {"const": "ok"}}),
+    "Readiness": record({"ready": _FLAG, "reasons": list_of(_TEXT)}),
+    "Info": record(
+        {
+            "version": _TEXT,
+            "api_version": {"type": "integer"},
+            "min_api_version": {"type": "integer"},
+            "instance_id": _TEXT,
+            "started_at": _TIME,
+            "uptime_seconds": _COUNT,
+            "ready": _FLAG,
+            "trouble": _or_null(record({"code": _one_of(ErrorCode), "message": _TEXT})),
+            "engines": record(
+                {
+                    "detector": _TEXT,
+                    "recognizer": _TEXT,
+                    "aligner": _TEXT,
+                    "contract": _TEXT_OR_NULL,
+                },
+                description="Those in use; contract is null until they are ready.",
+            ),
+            "installed": list_of(
+                record(
+                    {
+                        "kind": _one_of(EngineKind),
+                        "name": _TEXT,
+                        "available": _FLAG,
+                        "missing": list_of(_TEXT),
+                        "extra": _TEXT_OR_NULL,
+                        "weights": list_of(_TEXT),
+                        "summary": _TEXT,
+                        "options": {"type": "object"},
+                    }
+                )
+            ),
+            "privacy": record(
+                {
+                    "method": _TEXT,
+                    "parameter": {"type": "integer"},
+                    "require_client": _FLAG,
+                    "working_size": _COUNT,
+                    "allowed": {
+                        "type": "object",
+                        "additionalProperties": _TEXT,
+                        "description": "By method, which parameters are allowed.",
+                    },
+                }
+            ),
+            "limits": _COUNTS_BY_NAME,
+            "gallery": record(
+                {
+                    "people": _COUNT,
+                    "faces": _COUNT,
+                    "templates": _COUNT,
+                    "stale_faces": {**_COUNT, "description": "Faces without a template of the contract in use."},
+                    "people_to_enroll_again": _COUNT,
+                    "contract": _TEXT_OR_NULL,
+                    "contracts": _COUNTS_BY_NAME,
+                }
+            ),
+            "broker": _or_null(record({"state": _TEXT, "reason": _TEXT, "waiting": _COUNT})),
+            "weights": {"type": "object", "additionalProperties": _TEXT},
+        }
+    ),
+    "Snapshot": record(
+        {
+            "people": list_of(component("PersonState")),
+            "cameras": list_of(component("Camera")),
+            "events": list_of(component("Event")),
+        },
+        description="Everything at one moment; the events newest first.",
+    ),
+    "Hello": record(
+        {
+            "version": _TEXT,
+            "api_version": {"type": "integer"},
+            "min_api_version": {"type": "integer"},
+            "instance_id": _TEXT,
+        }
+    ),
+    "StreamMessage": record(
+        {
+            "type": _one_of(StreamMessage),
+            "data": {
+                "anyOf": [
+                    component("Hello"),
+                    component("Snapshot"),
+                    component("Event"),
+                    component("PersonState"),
+                    component("CameraState"),
+                    component("People"),
+                ]
+            },
+        },
+        description="hello, snapshot, then event, state (of a person or a camera) and people (who is enrolled) as "
+        "they come; resync holds a new snapshot, after messages were dropped for a slow listener.",
+    ),
+    "StreamAuth": record({"type": {"const": "auth"}, "token": _TEXT}),
+}
+
+SCOPES: Final = tuple(scope for scope in Scope if scope is not Scope.UNKNOWN)

@@ -1,0 +1,93 @@
+"""What the handlers of REST are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from aiohttp import web
+
+from privface_backend.errors import PrivFaceError
+from privface_backend.events import Bus
+from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.service import GalleryService
+from privface_backend.pipeline.cameras import Cameras
+from privface_backend.pipeline.household import Household
+from privface_backend.pipeline.intake import Intake
+from privface_backend.pipeline.lane import Lane
+from privface_backend.pipeline.recognition import Recognition
+from privface_backend.plugins.registry import Registry
+from privface_backend.settings import Settings
+from privface_backend.storage.database import StorageThread
+from privface_backend.storage.events import EventLog
+from privface_backend.storage.tokens import TokenStore
+
+
+class BrokerStatus(Protocol):
+    """How the connection to the broker stands, and why not better."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class BrokerCounts(Protocol):
+    """What became of the events for the broker. ``waiting``: in the outbox now."""
+
+    @property
+    def published(self) -> int: ...
+
+    @property
+    def dropped_expired(self) -> int: ...
+
+    @property
+    def dropped_overflow(self) -> int: ...
+
+    @property
+    def reconnects(self) -> int: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+
+class Broker(Protocol):
+    """The part of the link to the broker that is shown."""
+
+    @property
+    def status(self) -> BrokerStatus: ...
+
+    @property
+    def counters(self) -> BrokerCounts: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts of a running backend. ``weights`` tells of each weights file whether it is there,
+    ``trouble`` why the engines can't be made."""
+
+    settings: Settings
+    instance_id: str
+    started_at: datetime
+    clock: Callable[[], datetime]
+    registry: Registry
+    lane: Lane
+    recognition: Recognition
+    intake: Intake
+    cameras: Cameras
+    household: Household
+    gallery: GalleryService
+    index: GalleryIndex
+    storage: StorageThread
+    events: EventLog
+    tokens: TokenStore
+    bus: Bus
+    broker: Broker | None = None
+    weights: Callable[[], Mapping[str, str]] | None = None
+    trouble: Callable[[], PrivFaceError | None] = lambda: None
+
+
+SERVICES = web.AppKey("services", Services)

@@ -1,0 +1,53 @@
+"""Sources that a request asks for, made through the registry: REST knows no engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from privface_backend.errors import PrivFaceError
+from privface_backend.plugins.ports import EngineContext, Source
+from privface_backend.plugins.spec import EngineKind
+from privface_backend.protocol import ErrorCode, FrameCard
+from privface_backend.rest.services import Services
+
+MEGABYTE = 1024 * 1024
+MEGAPIXEL = 1_000_000
+
+
+class _NoWeights:
+    """Sources need none."""
+
+    def path(self, name: str) -> Path:
+        raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, f"A source has no weights called {name}.")
+
+    def digest(self, name: str) -> str:
+        raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, f"A source has no weights called {name}.")
+
+    @property
+    def deepface_home(self) -> Path:
+        raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, "A source has no weights.")
+
+
+def make_source(services: Services, name: str, **options: object) -> Source:
+    """The source called ``name``.
+
+    Raises:
+        PrivFaceError: ``engine_unknown``, ``engine_missing``, or what the source's factory raises.
+    """
+    context = EngineContext(weights=_NoWeights(), options=options)
+    return cast("Source", services.registry.create(EngineKind.SOURCE, name, context))
+
+
+def make_video(services: Services, data: bytes, card: FrameCard) -> Source:
+    """The source of a video's frames, with the limits that are set."""
+    limits = services.settings.pipeline
+    return make_source(
+        services,
+        "video",
+        data=data,
+        card=card,
+        max_bytes=limits.video_megabytes * MEGABYTE,
+        max_seconds=limits.video_seconds,
+        max_pixels=limits.picture_megapixels * MEGAPIXEL,
+    )

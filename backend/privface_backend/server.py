@@ -1,0 +1,155 @@
+"""The service: the backend and its REST server, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from privface_backend.app import Backend, open_backend
+from privface_backend.errors import PrivFaceError
+from privface_backend.protocol import ErrorCode, Scope
+from privface_backend.rest.application import create_application
+from privface_backend.settings import Settings
+from privface_backend.storage.tokens import FIRST_NAME
+from privface_backend.tasks import write_private
+
+_LOGGER: Final = logging.getLogger(__name__)
+RUN_FILE: Final = "run.json"
+RUN_TOKEN: Final = "this run"  # noqa: S105  # a token's name
+_DRAIN_SECONDS: Final = 10.0
+
+
+@contextlib.asynccontextmanager
+async def run_server(settings: Settings) -> AsyncIterator[tuple[Backend, dict[str, Any]]]:
+    """Serve for the length of the block; gives the backend and what stands in ``run.json``.
+
+    Raises:
+        PrivFaceError: ``port_in_use``, or what ``open_backend`` raises.
+    """
+    async with open_backend(settings) as backend:
+        runner = web.AppRunner(
+            create_application(backend.services), access_log=None, shutdown_timeout=_DRAIN_SECONDS, handle_signals=False
+        )
+        await runner.setup()
+        try:
+            listener = _listen(settings.server.host, settings.server.port)
+            await web.SockSite(runner, listener).start()
+            async with _run_token(backend) as token:
+                run = _describe(backend, listener.getsockname()[1], token)
+                path = settings.data_dir / RUN_FILE
+                await asyncio.to_thread(write_private, path, json.dumps(run, indent=1))
+                try:
+                    yield backend, run
+                finally:
+                    path.unlink(missing_ok=True)
+        finally:
+            await runner.cleanup()
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with run_server(settings) as (backend, run):
+        first = await backend.core.storage.call(_make_first_token, backend)
+        say_hello(run, first, settings.data_dir)
+        await stop.wait()
+        _LOGGER.info("Stopping")
+
+
+def say_hello(run: dict[str, Any], first: str | None, data_dir: Path) -> None:
+    """Say on the terminal where PrivFace listens, and the first token the one time that it can be read."""
+    lines = [f"PrivFace listens on {run['url']}  (to try it: {run['url']}/api/v1/docs)", f"Data directory: {data_dir}"]
+    if run["mqtt"] is not None:
+        lines.append(f"MQTT: {run['mqtt']['host']}:{run['mqtt']['port']}, events on {run['mqtt']['event_topic']}")
+    if first is not None:
+        lines += ["", "Your token, shown this once (keep it; `privface token create` makes others):", f"  {first}", ""]
+    print("\n".join(lines), flush=True)  # noqa: T201  # the service's one word to the terminal
+
+
+def _make_first_token(backend: Backend) -> str | None:
+    """A token for everything, when there is none but this run's."""
+    tokens = backend.core.tokens
+    if any(info.name != RUN_TOKEN for info in tokens.list()):
+        return None
+    return tokens.create(FIRST_NAME, (Scope.ADMIN,))
+
+
+@contextlib.asynccontextmanager
+async def _run_token(backend: Backend) -> AsyncIterator[str]:
+    """A token that lives as long as this run, for scripts on this computer; those of killed runs go."""
+    tokens, storage = backend.core.tokens, backend.core.storage
+
+    def renew() -> str:
+        revoke()
+        return tokens.create(RUN_TOKEN, (Scope.ADMIN,))
+
+    def revoke() -> None:
+        for info in tokens.list():
+            if info.name == RUN_TOKEN:
+                tokens.revoke(info.id)
+
+    token = await storage.call(renew)
+    try:
+        yield token
+    finally:
+        await storage.call(revoke)
+
+
+def _describe(backend: Backend, port: int, token: str) -> dict[str, Any]:
+    settings = backend.core.settings
+    host = settings.server.host
+    reach = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104  # compared with, not bound to
+    mqtt = backend.mqtt_settings
+    return {
+        "pid": os.getpid(),
+        "url": f"http://{f'[{reach}]' if ':' in reach else reach}:{port}",
+        "host": host,
+        "port": port,
+        "token": token,
+        "mqtt": None
+        if not mqtt.enabled
+        else {
+            "host": mqtt.host,
+            "port": mqtt.port,
+            "embedded": backend.broker is not None,
+            "username": mqtt.username if backend.broker is not None else None,
+            "password": mqtt.password if backend.broker is not None else None,
+            "event_topic": backend.link.topics.event,
+        },
+    }
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PrivFaceError(
+                ErrorCode.PORT_IN_USE,
+                f"Port {port} is in use by another program.",
+                allowed="another one: privface serve --port N",
+                details={"port": port},
+            ) from None
+        raise PrivFaceError(
+            ErrorCode.PORT_IN_USE, f"Port {port} can't be opened: {error.strerror}.", details={"port": port}
+        ) from None
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener

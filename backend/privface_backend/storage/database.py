@@ -1,0 +1,278 @@
+"""The database: one SQLite file, checked before it is used, changed in transactions that hold or leave no trace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, ParamSpec, Self, TypeVar
+
+import filelock
+
+from privface_backend.errors import PrivFaceError
+from privface_backend.protocol import ErrorCode
+from privface_backend.storage.failures import translated
+from privface_backend.storage.integrity import inspect_file, is_new
+from privface_backend.storage.schema import APPLICATION_ID, MIGRATIONS, SqlValue, sealed
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LOGGER: Final = logging.getLogger(__name__)
+_BUSY_SECONDS: Final = 5.0
+_OPENING_SECONDS: Final = 30.0
+_SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
+
+
+class Database:
+    """One file, opened by as many processes as there are; by one thread at a time in each.
+
+    Raises:
+        PrivFaceError: ``gallery_corrupt`` or ``gallery_too_new``, the file untouched; ``storage_full``,
+            ``storage_failed``.
+    """
+
+    def __init__(self, path: Path, *, migrations: Sequence[str] = MIGRATIONS) -> None:
+        self.path: Final = path
+        self._lock = threading.RLock()
+        self._scrub_due = False
+        with _opening(path), translated(path):
+            if is_new(path):
+                _create(path, migrations)
+            else:
+                inspect_file(path, migrations)
+            self._connection = _connect(path)
+            try:
+                _migrate(self._connection, migrations)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the file; twice is no error."""
+        with self._lock, translated(self.path):
+            if self._scrub_due:
+                self.scrub()
+            self._connection.close()
+            self._scrub_due = False
+
+    @contextlib.contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """All of the block or nothing of it. ``durable``: when it ends, a power cut can't take it back.
+
+        Raises:
+            PrivFaceError: ``storage_full``, ``storage_failed``; ``conflict``, a constraint of the tables.
+        """
+        with self._lock, translated(self.path), self._synchronous(durable):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has rolled back by itself where the disk was full.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _synchronous(self, durable: bool) -> Iterator[None]:
+        if not durable:
+            yield
+            return
+        self._connection.execute("PRAGMA synchronous=FULL")
+        try:
+            yield
+        finally:
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+
+    def rows(self, query: str, values: Sequence[SqlValue] | Mapping[str, SqlValue] = ()) -> list[tuple[Any, ...]]:
+        """What a query answers."""
+        with self._lock, translated(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+    def scrub(self) -> bool:
+        """Write the file anew without what was deleted, and empty the log. False: put off, since others use the file.
+
+        Overwriting deleted rows is not enough: copies of rows stay behind where SQLite moved them between pages.
+        """
+        with self._lock, translated(self.path):
+            try:
+                self._connection.execute("VACUUM")
+                busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                _LOGGER.debug("The database could not be scrubbed: %s", getattr(error, "sqlite_errorname", "?"))
+                busy = 1
+            if busy and not self._scrub_due:
+                _LOGGER.warning("What was deleted is not overwritten on the disk yet: the database is in use or full")
+            self._scrub_due = bool(busy)
+            return not busy
+
+    def scrub_if_due(self) -> bool:
+        """Scrub again where it had to be put off. False: put off once more."""
+        return self.scrub() if self._scrub_due else True
+
+    def get_meta(self, key: str) -> str | None:
+        """A value of the table of single values."""
+        found = self.rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(found[0][0]) if found else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        with self.transaction() as connection:
+            put_meta(connection, key, value)
+
+    def instance_id(self) -> str:
+        """The UUID that this database was given when it was made."""
+        return self.get_meta("instance_id") or ""
+
+
+class StorageThread:
+    """The one thread that a database is used on, so that the event loop never waits for a disk.
+
+    Runs calls one after the other. An async context manager: at its end what was called finishes first.
+    """
+
+    def __init__(self) -> None:
+        self._executor: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="privface-storage")
+        self._closed = False
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``function`` on the thread. Cancelled while it runs, it still runs to its end.
+
+        Raises:
+            PrivFaceError: ``overloaded``: the thread is closed; or what the function raises.
+        """
+        if self._closed:
+            raise PrivFaceError(ErrorCode.OVERLOADED, "PrivFace is stopping.")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *args, **kwargs))
+
+    async def aclose(self) -> None:
+        """Finish what was called, then end the thread."""
+        self._closed = True
+        await asyncio.to_thread(self._executor.shutdown)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def put_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Set a single value inside a transaction."""
+    connection.execute(
+        "INSERT INTO meta (key, value, digest) VALUES (?, ?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET value = excluded.value, digest = excluded.digest",
+        sealed("meta", key, value),
+    )
+
+
+@contextlib.contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """One process at a time checks, makes or migrates the file."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = filelock.FileLock(path.with_name(path.name + ".lock"), timeout=_OPENING_SECONDS)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise PrivFaceError(
+            ErrorCode.STORAGE_FAILED, f"Another process has been opening the database {path} for too long."
+        ) from error
+    except OSError as error:
+        raise PrivFaceError(
+            ErrorCode.STORAGE_FAILED, f"Nothing can be written to {path.parent}: {error.strerror}."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=rw",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        _require_log(connection, path)
+        for pragma in (
+            "PRAGMA synchronous=NORMAL",
+            "PRAGMA foreign_keys=ON",
+            "PRAGMA secure_delete=ON",
+            "PRAGMA trusted_schema=OFF",
+            # No temporary file beside the database gets what a VACUUM or a sort holds.
+            "PRAGMA temp_store=MEMORY",
+        ):
+            connection.execute(pragma).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _require_log(connection: sqlite3.Connection, path: Path) -> None:
+    (journal,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if journal != "wal":
+        raise PrivFaceError(
+            ErrorCode.STORAGE_FAILED,
+            f"The file system of {path.parent} lacks what a database needs (shared memory); use a local disk.",
+        )
+
+
+def _create(path: Path, migrations: Sequence[str]) -> None:
+    """Make the file under another name, whole, and then put it in its place."""
+    draft = path.with_name(path.name + ".new")
+    try:
+        _remove(draft)
+        # SQLite gives its log the mode of the database.
+        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with contextlib.closing(_connect(draft)) as connection:
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            _migrate(connection, migrations)
+            put_meta(connection, "instance_id", str(uuid.uuid4()))
+        draft.replace(path)
+        _flush_directory(path.parent)
+    except OSError as error:
+        raise PrivFaceError(ErrorCode.STORAGE_FAILED, f"{path} can't be made: {error.strerror}.") from error
+    finally:
+        _remove(draft)
+
+
+def _remove(draft: Path) -> None:
+    for suffix in _SIDE_FILES:
+        draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+
+
+def _flush_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for number, script in enumerate(migrations[version:], start=version + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n;PRAGMA user_version={number};\nCOMMIT;")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    if version < len(migrations):
+        # The version in the file's own header counts where the file is checked.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,0 +1,131 @@
+"""The log of events, for as long as they are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from privface_backend.errors import PrivFaceError
+from privface_backend.protocol import ErrorCode, Event, Outcome
+from privface_backend.storage.database import Database
+from privface_backend.storage.schema import sealed
+
+LONGEST_PAGE: Final = 1000
+
+_PAGE: Final = """
+    SELECT serial, body FROM events
+    WHERE (:before IS NULL OR serial < :before) AND (:after IS NULL OR serial > :after)
+      AND (:camera IS NULL OR camera = :camera) AND (:person_id IS NULL OR person_id = :person_id)
+      AND (:outcome IS NULL OR outcome = :outcome) AND (:since IS NULL OR ts >= :since)
+"""
+_NEWEST_FIRST: Final = _PAGE + "ORDER BY serial DESC LIMIT :limit"
+_OLDEST_FIRST: Final = _PAGE + "ORDER BY serial ASC LIMIT :limit"
+
+
+class EventLog:
+    """Events in the order in which they were appended. Called on the storage's thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database: Final = database
+
+    def append(self, event: Event) -> None:
+        self.extend((event,))
+
+    def extend(self, events: Iterable[Event]) -> None:
+        """Add events, all or none; one whose id is there already takes the place of the older one."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO events (event_id, ts, camera, person_id, outcome, body, digest) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO UPDATE SET ts = excluded.ts, "
+                "camera = excluded.camera, person_id = excluded.person_id, outcome = excluded.outcome, "
+                "body = excluded.body, digest = excluded.digest",
+                [_row(event) for event in events],
+            )
+
+    def get(self, event_id: str) -> Event | None:
+        found = self._database.rows("SELECT body FROM events WHERE event_id = ?", (_storable(event_id),))
+        return _event(found[0][0]) if found else None
+
+    def list(
+        self,
+        *,
+        limit: int = 100,
+        before: str | None = None,
+        after: str | None = None,
+        camera: str | None = None,
+        person_id: str | None = None,
+        outcome: Outcome | None = None,
+        since: datetime | None = None,
+    ) -> Sequence[Event]:
+        """Events, newest first: the newest, or those next to the event whose id is ``before`` or ``after``.
+
+        At most ``limit``, and never over 1,000.
+
+        Raises:
+            PrivFaceError: ``event_not_found``: there is no event of that id any more.
+        """
+        rows = self._database.rows(
+            _NEWEST_FIRST if after is None else _OLDEST_FIRST,
+            {
+                "limit": max(1, min(limit, LONGEST_PAGE)),
+                "before": self._serial(before),
+                "after": self._serial(after),
+                "camera": None if camera is None else _storable(camera),
+                "person_id": None if person_id is None else _storable(person_id),
+                "outcome": None if outcome is None else outcome.value,
+                "since": None if since is None else _milliseconds(since),
+            },
+        )
+        rows.sort(key=lambda row: -int(row[0]))
+        return [_event(body) for _, body in rows]
+
+    def count(self) -> int:
+        return int(self._database.rows("SELECT count(*) FROM events")[0][0])
+
+    def forget_person(self, person_id: str) -> int:
+        """Remove the events that name a person, and overwrite what they held. How many there were."""
+        with self._database.transaction(durable=True) as connection:
+            removed = connection.execute("DELETE FROM events WHERE person_id = ?", (_storable(person_id),)).rowcount
+        if removed:
+            self._database.scrub()
+        return removed
+
+    def purge(self, older_than: datetime) -> int:
+        """Remove the events from before a time. How many there were."""
+        with self._database.transaction() as connection:
+            return connection.execute("DELETE FROM events WHERE ts < ?", (_milliseconds(older_than),)).rowcount
+
+    def _serial(self, event_id: str | None) -> int | None:
+        if event_id is None:
+            return None
+        found = self._database.rows("SELECT serial FROM events WHERE event_id = ?", (_storable(event_id),))
+        if not found:
+            raise PrivFaceError(ErrorCode.EVENT_NOT_FOUND, "There is no event of that id any more.")
+        return int(found[0][0])
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    return sealed(
+        "events",
+        _storable(event.event_id),
+        _milliseconds(event.ts),
+        _storable(event.camera),
+        None if event.person_id is None else _storable(event.person_id),
+        event.outcome.value,
+        json.dumps(event.to_dict(), separators=(",", ":")),
+    )
+
+
+def _event(body: str) -> Event:
+    return Event.from_dict(json.loads(body))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def _storable(text: str) -> str:
+    # JSON can carry half a surrogate pair, which no UTF-8 can.
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,329 @@
+"""The database file: made, opened by several, changed whole or not at all, and rid of what was deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
+from privface_backend.errors import PrivFaceError
+from privface_backend.protocol import ErrorCode
+from privface_backend.storage.database import Database, StorageThread
+from privface_backend.storage.integrity import inspect_file
+from privface_backend.storage.schema import MIGRATIONS, row_digest
+from support.gallery import CONTRACT, fill, make_face, make_person, make_templates
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "privface.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    opened = Database(path)
+    yield opened
+    opened.close()
+
+
+def files_of(path: Path) -> bytes:
+    """All that SQLite keeps on the disk."""
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(path.name + "*")))
+
+
+def test_a_new_database_is_private_and_has_an_identity(path: Path, database: Database) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    identity = database.instance_id()
+    assert uuid.UUID(identity).version == 4
+    database.close()
+    again = Database(path)
+    assert again.instance_id() == identity
+    again.close()
+    assert [file.name for file in path.parent.iterdir() if file.suffix != ".lock"] == [path.name]
+
+
+def test_the_settings_of_the_connection(database: Database) -> None:
+    pragmas = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "secure_delete": 1, "temp_store": 2}
+    for pragma, value in pragmas.items():
+        assert database.rows(f"PRAGMA {pragma}") == [(value,)]
+
+
+def test_the_log_has_the_mode_of_the_database(path: Path, database: Database) -> None:
+    database.set_meta("key", "value")
+    log = path.with_name(path.name + "-wal")
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_single_values(database: Database) -> None:
+    assert database.get_meta("color") is None
+    database.set_meta("color", "red")
+    database.set_meta("color", "blue")
+    assert database.get_meta("color") == "blue"
+
+
+def test_an_empty_file_is_a_new_database(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    database = Database(path)
+    assert database.instance_id()
+    database.close()
+
+
+def test_closing_twice_is_no_error_and_using_it_then_is_one(database: Database) -> None:
+    database.close()
+    database.close()
+    with pytest.raises(PrivFaceError) as error:
+        database.set_meta("key", "value")
+    assert error.value.code is ErrorCode.STORAGE_FAILED
+
+
+def test_a_transaction_holds_whole_or_not_at_all(database: Database) -> None:
+    def change() -> None:
+        with database.transaction(durable=True) as connection:
+            connection.execute("INSERT INTO meta VALUES ('key', 'value', x'00')")
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        change()
+    assert database.get_meta("key") is None
+    assert database.rows("PRAGMA synchronous") == [(1,)]
+    database.set_meta("key", "value")
+
+
+def test_a_broken_constraint_is_a_conflict_and_changes_nothing(database: Database) -> None:
+    def change() -> None:
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO meta VALUES ('one', 'value', x'00')")
+            connection.execute("INSERT INTO meta VALUES ('one', 'value', x'00')")
+
+    with pytest.raises(PrivFaceError) as error:
+        change()
+    assert error.value.code is ErrorCode.CONFLICT
+    assert database.get_meta("one") is None
+
+
+def test_a_directory_in_the_place_of_the_data_directory_s_parent(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    with pytest.raises(PrivFaceError) as error:
+        Database(tmp_path / "file" / "privface.db")
+    assert error.value.code is ErrorCode.STORAGE_FAILED
+
+
+def test_a_directory_in_the_place_of_the_file(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(PrivFaceError) as error:
+        Database(path)
+    assert error.value.code is ErrorCode.STORAGE_FAILED
+
+
+def test_a_writer_that_does_not_end_is_reported(path: Path, database: Database) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    database._connection.execute("PRAGMA busy_timeout=50")
+    with pytest.raises(PrivFaceError) as error:
+        database.set_meta("key", "value")
+    assert error.value.code is ErrorCode.STORAGE_FAILED
+    assert "locked" in error.value.message
+    other.execute("ROLLBACK")
+    other.close()
+    database.set_meta("key", "value")
+
+
+def test_migrations_run_once_and_in_order(path: Path) -> None:
+    Database(path).close()
+    two = (*MIGRATIONS, "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later VALUES (7)")
+    database = Database(path, migrations=two)
+    assert database.rows("SELECT id FROM later") == [(7,)]
+    assert database.rows("PRAGMA user_version") == [(2,)]
+    database.close()
+    again = Database(path, migrations=two)
+    assert again.rows("SELECT id FROM later") == [(7,)]
+    again.close()
+
+
+def test_a_migration_that_fails_leaves_the_version_before(path: Path) -> None:
+    database = Database(path)
+    database.set_meta("key", "value")
+    database.close()
+    broken = (*MIGRATIONS, "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO nowhere VALUES (7)")
+    with pytest.raises(PrivFaceError) as error:
+        Database(path, migrations=broken)
+    assert error.value.code is ErrorCode.STORAGE_FAILED
+    again = Database(path)
+    assert again.get_meta("key") == "value"
+    assert again.rows("SELECT name FROM sqlite_master WHERE name = 'later'") == []
+    again.close()
+
+
+def test_what_a_killed_first_start_left_behind_does_not_matter(path: Path) -> None:
+    path.parent.mkdir()
+    path.with_name(path.name + ".new").write_bytes(b"half a database")
+    path.with_name(path.name + ".new-journal").write_bytes(b"half a journal")
+    database = Database(path)
+    assert database.instance_id()
+    database.close()
+
+
+def test_many_threads_may_open_a_new_database_at_once(path: Path) -> None:
+    identities: list[str] = []
+
+    def open_it() -> None:
+        database = Database(path)
+        identities.append(database.instance_id())
+        database.close()
+
+    threads = [threading.Thread(target=open_it) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(identities) == 6
+    assert len(set(identities)) == 1
+
+
+@pytest.mark.parametrize("others", [0, 30])
+def test_nothing_of_a_forgotten_person_stays_on_the_disk(path: Path, database: Database, others: int) -> None:
+    store = SqliteGalleryStore(database)
+    fill(store, others, 1)
+    person = make_person("Rumpelstiltskin the Forgotten")
+    store.add_person(person)
+    faces = [make_face(person, picture=f"secret-picture-{number}.jpg", after=number) for number in range(8)]
+    templates = [template for seed, face in enumerate(faces) for template in make_templates(face, 5000 + seed)]
+    for seed, face in enumerate(faces):
+        store.add_face(face, CONTRACT, make_templates(face, 5000 + seed))
+    store.rename_person(person.id, "Rumpelstiltskin the Second")
+    traces = [b"Rumpelstiltskin", b"secret-picture-", person.id.encode(), *(face.id.encode() for face in faces)]
+    traces += [template.vector.tobytes()[at : at + 16] for template in templates for at in (0, 248, 496)]
+    held = files_of(path)
+    assert b"the Forgotten" not in held
+    assert any(trace in held for trace in traces)
+
+    assert store.remove_person(person.id)
+    held = files_of(path)
+    assert [trace for trace in traces if trace in held] == []
+    assert len(store.people()) == others
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["add", "add", "add", "rename", "remove"]), st.integers(0, 2**32)),
+        min_size=20,
+        max_size=60,
+    )
+)
+def test_names_that_went_are_on_no_page(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]) -> None:
+    path = tmp_path_factory.mktemp("names") / "privface.db"
+    database = Database(path)
+    store = SqliteGalleryStore(database)
+    names: dict[str, str] = {}
+    gone: list[str] = []
+    for number, (step, choice) in enumerate(steps):
+        name = f"{number:05}-{choice:x}" * 4
+        if step == "add" or not names:
+            person = make_person(name)
+            store.add_person(person)
+            names[person.id] = name
+            continue
+        person_id = sorted(names)[choice % len(names)]
+        gone.append(names[person_id])
+        if step == "rename":
+            store.rename_person(person_id, name)
+            names[person_id] = name
+        else:
+            store.remove_person(person_id)
+            del names[person_id]
+    held = files_of(path)
+    assert [name for name in gone if name[:12].encode() in held] == []
+    assert {person.name for person in store.people()} == set(names.values())
+    database.close()
+
+
+def test_scrubbing_is_put_off_while_another_reads_and_made_up_for(path: Path, database: Database) -> None:
+    store = SqliteGalleryStore(database)
+    person = make_person("Rumpelstiltskin")
+    store.add_person(person)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM people").fetchall()
+    database._connection.execute("PRAGMA busy_timeout=50")
+    store.remove_person(person.id)
+    assert b"Rumpelstiltskin" in files_of(path)
+    assert not database.scrub_if_due()
+    reader.execute("COMMIT")
+    assert database.scrub_if_due()
+    assert b"Rumpelstiltskin" not in files_of(path)
+    reader.close()
+
+
+@given(
+    st.lists(st.none() | st.text(max_size=5) | st.binary(max_size=5) | st.integers(), max_size=4),
+    st.lists(st.none() | st.text(max_size=5) | st.binary(max_size=5) | st.integers(), max_size=4),
+)
+def test_rows_of_different_values_have_different_digests(
+    one: list[str | bytes | int | None], other: list[str | bytes | int | None]
+) -> None:
+    def plain(values: list[str | bytes | int | None]) -> list[bytes | None]:
+        return [
+            value if value is None or isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+            for value in values
+        ]
+
+    assert (row_digest("people", plain(one)) == row_digest("people", plain(other))) == (plain(one) == plain(other))
+    assert row_digest("people", plain(one)) != row_digest("faces", plain(one))
+
+
+def test_checking_reads_only(path: Path, database: Database) -> None:
+    fill(SqliteGalleryStore(database), 2, 2)
+    database.close()
+    before = files_of(path)
+    mode = path.stat()
+    inspect_file(path, MIGRATIONS)
+    assert files_of(path) == before
+    assert path.stat().st_mtime_ns == mode.st_mtime_ns
+
+
+async def test_the_storage_thread_runs_calls_in_order_on_one_thread(database: Database) -> None:
+    async with StorageThread() as storage:
+        names = await asyncio.gather(*(storage.call(lambda: threading.current_thread().name) for _ in range(5)))
+        assert len(set(names)) == 1
+        assert names[0].startswith("privface-storage")
+        order: list[int] = []
+        await asyncio.gather(*(storage.call(order.append, number) for number in range(50)))
+        assert order == list(range(50))
+        with pytest.raises(ZeroDivisionError):
+            await storage.call(lambda: 1 // 0)
+
+
+async def test_a_closed_storage_thread_finishes_what_was_called_and_refuses_more() -> None:
+    storage = StorageThread()
+    entered, leave = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def work() -> None:
+        entered.set()
+        leave.wait(10)
+        done.append("work")
+
+    running = asyncio.create_task(storage.call(work))
+    await asyncio.to_thread(entered.wait, 10)
+    closing = asyncio.create_task(storage.aclose())
+    await asyncio.sleep(0)
+    leave.set()
+    await closing
+    await running
+    assert done == ["work"]
+    with pytest.raises(PrivFaceError) as error:
+        await storage.call(os.getpid)
+    assert error.value.code is ErrorCode.OVERLOADED

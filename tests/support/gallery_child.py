@@ -1,0 +1,66 @@
+"""A process of its own that works on a gallery, to be killed, to run out of disk or to meet another one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import resource
+import signal
+import sys
+from pathlib import Path
+
+from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
+from privface_backend.errors import PrivFaceError
+from privface_backend.storage.database import Database
+from support.gallery import CONTRACT, make_face, make_person, make_represented, make_templates, open_gallery
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def enroll_forever(path: Path) -> None:
+    """Enroll a person with a face, print the face's id, and so on."""
+    store = SqliteGalleryStore(Database(path))
+    for seed in itertools.count(100_000):
+        person = make_person(f"Person {seed}")
+        store.add_person(person)
+        face = make_face(person, picture=person.id)
+        store.add_face(face, CONTRACT, make_templates(face, seed))
+        say(face.id)
+
+
+def enroll_until_full(path: Path, limit: int) -> None:
+    """Enroll under a limit on the size of files until the disk takes no more; print the code of what came."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    store = SqliteGalleryStore(Database(path))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    person = make_person()
+    store.add_person(person)
+    for seed in range(10_000):
+        face = make_face(person, picture=str(seed))
+        try:
+            store.add_face(face, CONTRACT, make_templates(face, seed))
+        except PrivFaceError as error:
+            say(error.code.value)
+            break
+        say(face.id)
+
+
+async def enroll_some(path: Path, name: str, count: int) -> None:
+    """Enroll pictures of one person, one after the other, as `privface enroll` does."""
+    async with open_gallery(path) as gallery:
+        for seed in range(count):
+            person = await gallery.service.ensure_person(name)
+            await gallery.service.add_face(person.id, make_represented(seed), picture_digest=f"{name} {seed}")
+
+
+if __name__ == "__main__":
+    task, database, *arguments = sys.argv[1:]
+    if task == "forever":
+        enroll_forever(Path(database))
+    elif task == "full":
+        enroll_until_full(Path(database), int(arguments[0]))
+    elif task == "some":
+        asyncio.run(enroll_some(Path(database), arguments[0], int(arguments[1])))
