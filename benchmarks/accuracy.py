@@ -4,7 +4,7 @@ Rows: engine, alignment and gallery (templates of clear pictures only, or level-
 kernel size k of the blur. A household's figure is TPIR at FPIR 1 %, faces not found counted as misses; the pairs'
 is the 10-fold accuracy with pairs counted as wrong in which a face was not found. In percent.
 
-    scripts/run python benchmarks/accuracy.py ../shared/data
+    .venv/bin/python benchmarks/accuracy.py ../shared/data
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Prints the resident memory after 100, 500 and all frames, and what it grew by over the last half.
 
-    scripts/run python benchmarks/memory.py ../shared/data
+    .venv/bin/python benchmarks/memory.py ../shared/data
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ For each frame, one after the other in one run: (a) the engines alone, called by
 whole pipeline through the lane, from pixels and from the file's bytes; (c) ``DeepFace.find`` on the same weights,
 detector and gallery directory. Prints medians a frame and ratios.
 
-    scripts/run python benchmarks/overhead.py ../shared/data
+    .venv/bin/python benchmarks/overhead.py ../shared/data
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ async def open_core(
                 index=index,
                 lane=lane,
                 recognition=recognition,
-                instance_id=database.instance_id,
+                instance_id=await storage.call(database.instance_id),
                 clock=clock,
             )
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from privface_backend.domain.matching import LevelMatchedGallery
+from privface_backend.domain.people import EnrolledFace
 from privface_backend.domain.privacy import CLEAR, PrivacyLevel
+from privface_backend.engines.galleries.memory import MemoryGalleryStore
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.gallery.index import GalleryIndex
@@ -23,7 +25,10 @@ from support.gallery import (
     LEVELS,
     OTHER_CONTRACT,
     OpenGallery,
+    make_face,
+    make_person,
     make_represented,
+    make_templates,
     make_vector,
     open_gallery,
     ticking_clock,
@@ -276,7 +281,12 @@ async def test_the_lane_reads_whole_snapshots_while_they_change(gallery: OpenGal
 async def test_a_caller_that_is_cancelled_leaves_store_and_index_alike(gallery: OpenGallery) -> None:
     service = gallery.service
     entered, leave = threading.Event(), threading.Event()
-    blocking = asyncio.create_task(gallery.storage.call(lambda: (entered.set(), leave.wait(10))))
+
+    def block() -> None:
+        entered.set()
+        leave.wait(10)
+
+    blocking = asyncio.create_task(gallery.storage.call(block))
     await asyncio.to_thread(entered.wait, 10)
     creating = asyncio.create_task(service.create_person("Ada"))
     await asyncio.sleep(0)
@@ -295,3 +305,24 @@ def test_nothing_private_shows_in_a_snapshot() -> None:
     assert isinstance(index.snapshot.gallery, LevelMatchedGallery)
     shown = repr(replace(index.snapshot, names={"id": "Ada"}, sources={"face": "Ada/1.jpg"}))
     assert "Ada" not in shown
+
+
+def test_a_change_between_two_reads_is_taken_in_whole() -> None:
+    ada, grace = make_person("Ada"), make_person("Grace")
+
+    class Changing(MemoryGalleryStore):
+        """Another process writes after the people were read, and before their faces are."""
+
+        def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]:
+            if self.add_person(grace, allow_duplicate=False):
+                face = make_face(grace)
+                self.add_face(face, CONTRACT, make_templates(face))
+            return super().faces(person_id)
+
+    store = Changing()
+    store.add_person(ada)
+    index = GalleryIndex(CONTRACT)
+    assert index.refresh_if_changed(store)
+    assert set(index.snapshot.names.values()) == {"Ada", "Grace"}
+    assert len(index.snapshot.gallery) == len(index.snapshot.faces) == 1
+    assert not index.refresh_if_changed(store)

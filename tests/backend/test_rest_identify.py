@@ -21,7 +21,6 @@ from privface_backend.plugins.ports import EngineContext
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind, EngineSpec
 from privface_backend.protocol import ErrorCode, FrameCard, Scope
-from privface_backend.rest.application import create_application, serve
 from privface_backend.settings import PipelineSettings, PrivacySettings, ServerSettings
 from support.backend import ADA, BEN, STRANGER, Api, form, held, picture, pixels, running, until, video
 
@@ -236,7 +235,9 @@ async def test_a_body_over_the_limit_is_refused_however_it_comes(tmp_path: Path)
         announced = await api.call("POST", IDENTIFY, data=large, headers=jpeg)
         chunked = await api.call("POST", IDENTIFY, data=in_pieces(), headers=jpeg)
         in_a_form = await api.identify(large)
-        packed = await api.call("POST", IDENTIFY, data=gzip.compress(large), headers=jpeg | {"Content-Encoding": "gzip"})
+        packed = await api.call(
+            "POST", IDENTIFY, data=gzip.compress(large), headers=jpeg | {"Content-Encoding": "gzip"}
+        )
         for reply in (announced, chunked, in_a_form, packed):
             assert (reply.status, reply.code) == (413, "body_too_large")
 
@@ -288,7 +289,9 @@ async def test_a_video_is_answered_with_a_line_for_each_frame_with_a_face(api: A
 @pytest.mark.parametrize("media_type", ["video/mp4", "application/octet-stream"])
 async def test_a_body_that_is_the_video_itself_works(api: Api, media_type: str) -> None:
     data = video([pixels(ADA)])
-    reply = await api.call("POST", f"{IDENTIFY}?detail=1", pattern=IDENTIFY, data=data, headers={"Content-Type": media_type})
+    reply = await api.call(
+        "POST", f"{IDENTIFY}?detail=1", pattern=IDENTIFY, data=data, headers={"Content-Type": media_type}
+    )
     assert reply.status == 200
     assert [line["detail"]["frame_size"] for line in reply.lines] == [[640, 360]]
 
@@ -303,18 +306,9 @@ async def test_a_video_published_makes_events_with_the_times_of_its_frames(api: 
     data = form(video([pixels(ADA), pixels(ADA)]), card=card)
     reply = await api.call("POST", f"{IDENTIFY}?publish=1", pattern=IDENTIFY, data=data)
     ids = [line["events"][0] for line in reply.lines]
-    found = [await _stored(api, event_id) for event_id in ids]
+    found = [await api.event(event_id) for event_id in ids]
     assert [event["camera"] for event in found] == ["gate", "gate"]
     assert [event["captured_at"] for event in found] == ["2026-11-23T08:15:30.000Z", "2026-11-23T08:15:30.100Z"]
-
-
-async def _stored(api: Api, event_id: str) -> dict[str, object]:
-    async with asyncio.timeout(10):
-        while True:
-            reply = await api.call("GET", f"/api/v1/events/{event_id}", pattern="/api/v1/events/{event}")
-            if reply.status == 200:
-                return dict(reply.document)
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -405,16 +399,12 @@ async def test_a_caller_that_hangs_up_stops_the_video(tmp_path: Path) -> None:
 
 async def test_a_running_request_is_finished_when_the_server_stops(api: Api) -> None:
     async with held(api.backend.core.lane) as hold:
-        app = create_application(api.backend.services)
-        server = serve(app, "127.0.0.1", 0)
-        port = await server.__aenter__()
-        asked = asyncio.create_task(
-            api.call("POST", f"http://127.0.0.1:{port}{IDENTIFY}", pattern=IDENTIFY, data=form(picture(ADA)))
-        )
+        asked = asyncio.create_task(api.identify(picture(ADA)))
         await until(lambda: api.backend.core.lane.depth == 2)
-        stopping = asyncio.create_task(server.__aexit__(None, None, None))
+        stopping = asyncio.create_task(api.stop())
         # New connections are refused, and the running request is still waited for.
-        await until(lambda: _refuses(port))
+        await until(lambda: _refuses(api.port))
+        assert not stopping.done()
         hold.let_go()
         assert (await asked).status == 200
         await stopping

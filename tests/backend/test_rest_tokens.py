@@ -71,7 +71,15 @@ async def test_what_needs_no_token_holds_no_secret() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer pf_wrong", "Bearer", "Bearer ", "Basic cGZfd3Jvbmc6", "pf_wrong", "Bearer " + "x" * 5000, "Bearer pf_\u00e9"],
+    [
+        "Bearer pf_wrong",
+        "Bearer",
+        "Bearer ",
+        "Basic cGZfd3Jvbmc6",
+        "pf_wrong",
+        "Bearer " + "x" * 5000,
+        "Bearer pf_\u00e9",
+    ],
 )
 async def test_a_wrong_token_is_refused(api: Api, header: str) -> None:
     reply = await api.call("GET", "/api/v1/info", scope=None, headers={"Authorization": header})

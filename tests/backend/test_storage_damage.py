@@ -47,7 +47,14 @@ def contents(path: Path) -> list[object]:
         for template in store.templates(CONTRACT)
     ]
     events = EventLog(database).list(limit=1000)
-    read = [store.people(), store.faces(), templates, events, TokenStore(database).list(), database.instance_id()]
+    read: list[object] = [
+        store.people(),
+        store.faces(),
+        templates,
+        events,
+        TokenStore(database).list(),
+        database.instance_id(),
+    ]
     database.close()
     return read
 
@@ -107,10 +114,9 @@ def test_too_little_to_be_a_database(path: Path, data: bytes) -> None:
     refuse(path)
 
 
-@pytest.mark.parametrize("kept", [99, 100, 512, 4096, 4097, 0.5, -4096, -1])
-def test_truncated(path: Path, whole: bytes, kept: float) -> None:
-    size = int(len(whole) * kept) if isinstance(kept, float) else kept % len(whole)
-    path.write_bytes(whole[:size])
+@pytest.mark.parametrize("kept", [99, 100, 512, 4096, 4097, 40_000, -4096, -1])
+def test_truncated(path: Path, whole: bytes, kept: int) -> None:
+    path.write_bytes(whole[:kept])
     refuse(path)
 
 
@@ -184,17 +190,18 @@ def test_any_flipped_bit_is_found_or_harmless(whole_file: Path, data: st.DataObj
     shutil.copyfile(whole_file, path)
     flip(path, data.draw(st.integers(0, path.stat().st_size - 1)), data.draw(st.integers(0, 7)))
     was = digest(path)
+    code: ErrorCode | None = None
+    found: list[object] = []
     try:
         found = contents(path)
     except PrivFaceError as error:
-        found = error.code
-    if isinstance(found, ErrorCode):
-        event(found)
-        assert found in {ErrorCode.GALLERY_CORRUPT, ErrorCode.GALLERY_TOO_NEW}
-        assert digest(path) == was
-    else:
-        event("harmless")
+        code = error.code
+    event("harmless" if code is None else code)
+    if code is None:
         assert found == contents(whole_file)
+    else:
+        assert code in {ErrorCode.GALLERY_CORRUPT, ErrorCode.GALLERY_TOO_NEW}
+        assert digest(path) == was
 
 
 def change(statement: str) -> Callable[[Path], None]:
@@ -216,6 +223,9 @@ def change(statement: str) -> Callable[[Path], None]:
         "UPDATE faces SET person_id = (SELECT id FROM people WHERE name = 'Person 2')",
         "DELETE FROM people WHERE name = 'Person 0'",
         "UPDATE meta SET value = 'x'",
+        "DROP INDEX templates_by_contract",
+        "CREATE TABLE extra (id TEXT)",
+        "CREATE TRIGGER extra AFTER INSERT ON faces BEGIN DELETE FROM people; END",
     ],
 )
 def test_rows_that_another_program_has_changed(path: Path, statement: str) -> None:

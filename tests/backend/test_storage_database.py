@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sqlite3
 import stat
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
@@ -20,7 +21,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
 from privface_backend.storage.database import Database, StorageThread
 from privface_backend.storage.integrity import inspect_file
-from privface_backend.storage.schema import MIGRATIONS, row_digest
+from privface_backend.storage.schema import MIGRATIONS, row_digest, sealed
 from support.gallery import CONTRACT, fill, make_face, make_person, make_templates
 
 
@@ -215,39 +216,33 @@ def test_nothing_of_a_forgotten_person_stays_on_the_disk(path: Path, database: D
     assert len(store.people()) == others
 
 
-@settings(max_examples=8, deadline=None)
-@given(
-    steps=st.lists(
-        st.tuples(st.sampled_from(["add", "add", "add", "rename", "remove"]), st.integers(0, 2**32)),
-        min_size=20,
-        max_size=60,
-    )
-)
-def test_names_that_went_are_on_no_page(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]) -> None:
-    path = tmp_path_factory.mktemp("names") / "privface.db"
-    database = Database(path)
-    store = SqliteGalleryStore(database)
+@pytest.mark.parametrize("seed", range(6))
+def test_names_that_went_are_on_no_page(path: Path, database: Database, seed: int) -> None:
+    # SQLite's own overwriting leaves copies of rows behind that were moved between pages: long histories show it.
+    chance = random.Random(seed)  # noqa: S311  # a history to replay
     names: dict[str, str] = {}
     gone: list[str] = []
-    for number, (step, choice) in enumerate(steps):
-        name = f"{number:05}-{choice:x}" * 4
-        if step == "add" or not names:
-            person = make_person(name)
-            store.add_person(person)
-            names[person.id] = name
-            continue
-        person_id = sorted(names)[choice % len(names)]
-        gone.append(names[person_id])
-        if step == "rename":
-            store.rename_person(person_id, name)
-            names[person_id] = name
-        else:
-            store.remove_person(person_id)
-            del names[person_id]
+    with database.transaction() as connection:
+        for _ in range(3000):
+            draw, name = chance.random(), chance.randbytes(chance.randint(8, 60)).hex()
+            if draw < 0.6 or not names:
+                person_id = chance.randbytes(16).hex()
+                connection.execute("INSERT INTO people VALUES (?, ?, ?, ?)", sealed("people", person_id, name, ""))
+                names[person_id] = name
+                continue
+            person_id = chance.choice(list(names))
+            gone.append(names.pop(person_id))
+            if draw < 0.8:
+                row = sealed("people", person_id, name, "")
+                connection.execute("UPDATE people SET name = ?, digest = ? WHERE id = ?", (name, row[-1], person_id))
+                names[person_id] = name
+            else:
+                gone.append(person_id)
+                connection.execute("DELETE FROM people WHERE id = ?", (person_id,))
+    assert database.scrub()
     held = files_of(path)
-    assert [name for name in gone if name[:12].encode() in held] == []
-    assert {person.name for person in store.people()} == set(names.values())
-    database.close()
+    assert [text for text in gone if text[:12].encode() in held or text[-12:].encode() in held] == []
+    assert dict(database.rows("SELECT id, name FROM people")) == names
 
 
 def test_scrubbing_is_put_off_while_another_reads_and_made_up_for(path: Path, database: Database) -> None:
@@ -260,9 +255,10 @@ def test_scrubbing_is_put_off_while_another_reads_and_made_up_for(path: Path, da
     database._connection.execute("PRAGMA busy_timeout=50")
     store.remove_person(person.id)
     assert b"Rumpelstiltskin" in files_of(path)
-    assert not database.scrub_if_due()
+    store.revision()
+    assert b"Rumpelstiltskin" in files_of(path)
     reader.execute("COMMIT")
-    assert database.scrub_if_due()
+    store.revision()
     assert b"Rumpelstiltskin" not in files_of(path)
     reader.close()
 

@@ -119,7 +119,8 @@ def test_answers_the_same_whatever_came_before(detector: Detector) -> None:
 
 def test_answers_the_same_about_each_size_in_whatever_order(detector: Detector) -> None:
     sizes = [(1, 640), (5, 7), (17, 300), (31, 400), (32, 640), (33, 200), (250, 250), (101, 333), (90, 20)]
-    pictures = {size: cv2.resize(show(detector.name, 1)[0], size[::-1]) for size in sizes}
+    shown = show(detector.name, 1)[0]
+    pictures = {size: np.asarray(cv2.resize(shown, size[::-1]), np.uint8) for size in sizes}
     first = {size: as_rows(detector.detect(picture)) for size, picture in pictures.items()}
     order = np.random.default_rng(1)
     for index in order.permutation(4 * len(sizes)) % len(sizes):

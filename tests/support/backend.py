@@ -7,7 +7,7 @@ import contextlib
 import io
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,8 @@ class Api:
     session: aiohttp.ClientSession
     port: int
     tokens: Mapping[Scope, str] = field(repr=False)
+    stop: Callable[[], Coroutine[Any, Any, None]]
+    """Stops the server; the backend behind it goes on."""
 
     @property
     def url(self) -> str:
@@ -162,6 +164,24 @@ class Api:
             data=data,
             **options,
         )
+
+    async def event(self, event_id: str) -> dict[str, Any]:
+        """An event, once it is in the log."""
+        async with asyncio.timeout(10):
+            while True:
+                reply = await self.call("GET", f"/api/v1/events/{event_id}", pattern="/api/v1/events/{event}")
+                if reply.status == 200:
+                    return dict(reply.document)
+                await asyncio.sleep(0.01)
+
+    async def logged(self, count: int) -> list[dict[str, Any]]:
+        """The log's events, once there are ``count``."""
+        async with asyncio.timeout(10):
+            while True:
+                events = list((await self.call("GET", "/api/v1/events")).document["events"])
+                if len(events) >= count:
+                    return events
+                await asyncio.sleep(0.01)
 
     async def identify(self, data: bytes, query: str = "", **options: Any) -> Reply:
         return await self.call("POST", f"/api/v1/identify{query}", data=form(data), **options)
@@ -235,8 +255,9 @@ async def running(
         for scope in (Scope.IDENTIFY, Scope.ENROLL, Scope.ADMIN):
             tokens[scope] = await backend.core.storage.call(backend.core.tokens.create, scope.value, {scope})
         app = create_application(backend.services, stream_rules=stream_rules, more_routes=more_routes)
-        async with serve(app, "127.0.0.1", 0) as port, aiohttp.ClientSession() as session:
-            yield Api(backend=backend, session=session, port=port, tokens=tokens)
+        async with contextlib.AsyncExitStack() as server, aiohttp.ClientSession() as session:
+            port = await server.enter_async_context(serve(app, "127.0.0.1", 0))
+            yield Api(backend=backend, session=session, port=port, tokens=tokens, stop=server.aclose)
 
 
 class HeldLane:
@@ -274,5 +295,5 @@ async def held(lane: Lane) -> AsyncIterator[HeldLane]:
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait until ``condition()`` is true."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # what is waited for has no event of its own
             await asyncio.sleep(0.005)

@@ -45,7 +45,7 @@ def encode(frames: Iterable[Pixels], *, kind: str = "mp4", codec: str = "libx264
 
 def decode(data: bytes) -> Sequence[Pixels]:
     """All frames of a video that isn't turned."""
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), mode="r") as container:
         return [np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8) for frame in container.decode(video=0)]
 
 

@@ -54,13 +54,9 @@ class Box:
 
     def to_fractions(self, size: Size) -> tuple[float, float, float, float]:
         """The part of the box inside the frame, as fractions of it."""
-        inside = self.intersection(Box.of_frame(size))
-        return (
-            inside.x / size.width,
-            inside.y / size.height,
-            inside.width / size.width,
-            inside.height / size.height,
-        )
+        left, right = (min(max(0.0, x / size.width), 1.0) for x in (self.x, self.x + self.width))
+        top, bottom = (min(max(0.0, y / size.height), 1.0) for y in (self.y, self.y + self.height))
+        return left, top, right - left, bottom - top
 
     @property
     def area(self) -> float:

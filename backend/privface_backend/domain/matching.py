@@ -143,15 +143,16 @@ class Decision:
 def decide(ranked: Sequence[Candidate], *, threshold: float, margin: float) -> Decision:
     """Name the best candidate, or nobody.
 
-    Known only when its score reaches ``threshold`` and leads the next person's by ``margin``.
+    Known only when its score reaches ``threshold`` and leads the next person's by ``margin``; a score that is no
+    number does neither.
     """
     if not ranked:
         return Decision(outcome=Outcome.UNKNOWN, reason=Reason.NOBODY_ENROLLED, threshold=threshold)
     best = ranked[0]
     lead = best.score - ranked[1].score if len(ranked) > 1 else None
-    if best.score < threshold:
+    if not best.score >= threshold:
         outcome, reason = Outcome.UNKNOWN, Reason.BELOW_THRESHOLD
-    elif lead is not None and lead < margin:
+    elif lead is not None and not lead >= margin:
         outcome, reason = Outcome.UNKNOWN, Reason.SMALL_MARGIN
     else:
         outcome, reason = Outcome.KNOWN, Reason.OK

@@ -11,6 +11,8 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, to_wire_time
 
 LONGEST_NAME: Final = 64
+# Some scripts are spelled with these two, which can't be seen.
+_JOINERS: Final = dict.fromkeys(map(ord, "\u200c\u200d"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,9 @@ def clean_name(name: str) -> str:
         PrivFaceError: ``bad_name``: empty, too long, or with control characters.
     """
     cleaned = " ".join(unicodedata.normalize("NFC", name).split())
-    if not cleaned or len(cleaned) > LONGEST_NAME or any(unicodedata.category(c)[0] == "C" for c in cleaned):
+    visible = cleaned.translate(_JOINERS)
+    controls = any(unicodedata.category(character)[0] == "C" for character in visible)
+    if not visible or len(cleaned) > LONGEST_NAME or controls:
         raise PrivFaceError(
             ErrorCode.BAD_NAME,
             "That name can't be used.",
@@ -58,4 +62,10 @@ def clean_name(name: str) -> str:
 
 def same_name(one: str, other: str) -> bool:
     """Whether two names are the same to a reader: case and the form of accents apart."""
-    return unicodedata.normalize("NFKC", one).casefold() == unicodedata.normalize("NFKC", other).casefold()
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    # Folding the case takes some accents off their letters again.
+    folded = unicodedata.normalize("NFKC", name.translate(_JOINERS)).casefold()
+    return unicodedata.normalize("NFKC", folded)

@@ -35,6 +35,12 @@ class Presence:
         """Whether the last sighting still holds at ``now``."""
         return self.last is not None and now < self.last.captured_at + self.hold
 
+    def settled(self, now: datetime) -> Presence:
+        """The presence at ``now``: over, where the last sighting lies ahead since the clock was set back."""
+        if self.last is None or self.last.captured_at <= now + self.hold:
+            return self
+        return replace(self, last=replace(self.last, captured_at=now - self.hold))
+
     @property
     def leaves_at(self) -> datetime | None:
         """When the last sighting stops holding."""

@@ -21,7 +21,7 @@ class QualityBar:
 
     smallest: float = 20.0
     detection: float = 0.6
-    strongest: float = 0.12
+    strongest: float = 0.1
     turned: float = 0.75
 
     def judge(self, face: DetectedFace, relative: float) -> Reason:
@@ -32,7 +32,7 @@ class QualityBar:
             return Reason.LOW_DETECTION
         if relative > self.strongest:
             return Reason.TOO_BLURRY
-        if turn(face) > self.turned:
+        if not turn(face) <= self.turned:
             return Reason.POSE
         return Reason.OK
 

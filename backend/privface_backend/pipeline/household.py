@@ -90,23 +90,25 @@ class Household:
     def take(self, events: Iterable[Event]) -> None:
         """Take the events in; an older one than what is known changes nothing."""
         for event in events:
-            self._take_camera(event)
+            # Nothing was captured after it came: that is a sender's clock that is ahead.
+            captured_at = min(event.captured_at, event.ts)
+            self._take_camera(event, captured_at)
             if event.outcome is Outcome.KNOWN and event.person_id in self._names:
-                sighting = Sighting(camera=event.camera, captured_at=event.captured_at, score=event.score or 0.0)
+                sighting = Sighting(camera=event.camera, captured_at=captured_at, score=event.score or 0.0)
                 presence = self._presences.get(event.person_id, Presence(hold=self._hold))
                 self._presences[event.person_id] = presence.seen(sighting)
 
-    def _take_camera(self, event: Event) -> None:
+    def _take_camera(self, event: Event, captured_at: datetime) -> None:
         camera = self._cameras.get(event.camera)
         if camera is None:
-            camera = _Camera(last_event_id=event.event_id, captured_at=event.captured_at)
+            camera = _Camera(last_event_id=event.event_id, captured_at=captured_at)
             self._cameras[event.camera] = camera
-        elif event.captured_at < camera.captured_at:
+        elif captured_at < camera.captured_at:
             return
-        camera.last_event_id, camera.captured_at = event.event_id, event.captured_at
+        camera.last_event_id, camera.captured_at = event.event_id, captured_at
         if event.outcome is Outcome.UNKNOWN:
-            if camera.strangers is None or camera.strangers.captured_at != event.captured_at:
-                camera.strangers = _Strangers(captured_at=event.captured_at)
+            if camera.strangers is None or camera.strangers.captured_at != captured_at:
+                camera.strangers = _Strangers(captured_at=captured_at)
             camera.strangers.event_ids.add(event.event_id)
 
     def people(self, now: datetime) -> tuple[PersonState, ...]:
@@ -117,6 +119,7 @@ class Household:
 
     def changes(self, now: datetime) -> tuple[PersonState | CameraState, ...]:
         """The states that differ from what this last gave."""
+        self._settle(now)
         changed: list[PersonState | CameraState] = []
         for person in self.people(now):
             if self._told.get(f"person {person.person_id}") != person:
@@ -127,6 +130,13 @@ class Household:
                 self._told[f"camera {camera.camera}"] = camera
                 changed.append(camera)
         return tuple(changed)
+
+    def _settle(self, now: datetime) -> None:
+        """Give up what lies ahead since the clock was set back, which would hold off all that is seen now."""
+        self._presences = {person_id: presence.settled(now) for person_id, presence in self._presences.items()}
+        for camera in self._cameras.values():
+            if camera.captured_at > now + self._hold:
+                camera.captured_at, camera.strangers = now - self._hold, None
 
     def next_change(self, now: datetime) -> datetime | None:
         """When a state will change if nothing more is seen."""

@@ -61,14 +61,14 @@ class Intake:
             self._cameras.count(card.camera, skipped=True)
             self._recognition.skip(ErrorCode.CAMERA_DISABLED)
             raise PrivFaceError(ErrorCode.CAMERA_DISABLED, "Recognition is switched off for this camera.")
+        skipped = True
         try:
             timed = await self._recognition.identify(
                 data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=card.camera
             )
-        except PrivFaceError:
-            self._cameras.count(card.camera, skipped=True)
-            raise
-        self._cameras.count(card.camera, skipped=False)
+            skipped = False
+        finally:
+            self._cameras.count(card.camera, skipped=skipped)
         return Seen(timed=timed, card=card, events=self.tell(timed, card))
 
     async def stream(self, source: Source, *, claimed: Privacy | None, default: Privacy) -> AsyncGenerator[Seen, None]:

@@ -98,6 +98,8 @@ class Lane:
         loop = asyncio.get_running_loop()
         while True:
             while not self._waiting:
+                if self._closing:
+                    return
                 self._wake.clear()
                 await self._wake.wait()
             _, job = self._waiting.popitem(last=False)
@@ -105,16 +107,16 @@ class Lane:
                 continue
             self._busy = True
             try:
-                result = await loop.run_in_executor(self._thread, job.work)
-            except Exception as error:  # noqa: BLE001  # whatever the work raises belongs to who asked for it
-                if not job.done.done():
-                    job.done.set_exception(error)
-            else:
-                if not job.done.done():
-                    job.done.set_result(result)
+                result, error = await loop.run_in_executor(self._thread, _attempt, job.work)
             finally:
                 self._busy = False
                 self.counts.finished += 1
+            if job.done.done():
+                continue
+            if error is None:
+                job.done.set_result(result)
+            else:
+                job.done.set_exception(error)
 
     def _close(self) -> None:
         self._closing = True
@@ -122,7 +124,24 @@ class Lane:
             if not job.done.done():
                 job.done.set_exception(PrivFaceError(ErrorCode.OVERLOADED, "PrivFace is stopping."))
         self._waiting.clear()
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._wake.set()
+
+    async def _finish(self, server: asyncio.Task[None]) -> None:
+        self._close()
+        try:
+            await server
+        finally:
+            self._thread.shutdown(wait=True)
+
+
+def _attempt(work: Callable[[], object]) -> tuple[object, Exception | None]:
+    """What the work gave or raised: some exceptions would not get through the executor's own future."""
+    try:
+        return work(), None
+    except StopIteration:
+        return None, RuntimeError("the work raised StopIteration")
+    except Exception as error:  # noqa: BLE001  # whatever the work raises belongs to who asked for it
+        return None, error
 
 
 @contextlib.asynccontextmanager
@@ -133,7 +152,4 @@ async def open_lane(waiting_limit: int = 32) -> AsyncIterator[Lane]:
     try:
         yield lane
     finally:
-        server.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await server
-        lane._close()  # noqa: SLF001  # the lane's own opener
+        await lane._finish(server)  # noqa: SLF001  # the lane's own opener

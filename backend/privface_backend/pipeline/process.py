@@ -167,7 +167,7 @@ class Process:
     def level(self, privacy: Privacy, face: DetectedFace) -> PrivacyLevel:
         """The face's privacy level: sigma of the method and parameter over the face's width."""
         sigma = self.engines.anonymizer(privacy.method).sigma(privacy.parameter)
-        return PrivacyLevel(privacy.method, sigma / face.width) if sigma > 0 else CLEAR
+        return PrivacyLevel(privacy.method, sigma / max(1.0, face.width)) if sigma > 0 else CLEAR
 
     @property
     def template(self) -> CropTemplate:

@@ -48,7 +48,8 @@ def _event(
         seq=0,
         ts=now,
         captured_at=card.captured_at,
-        expires_at=card.captured_at + lifetime,
+        # A sender whose clock is ahead doesn't make it last longer.
+        expires_at=min(card.captured_at, now) + lifetime,
         camera=card.camera,
         source=card.source,
         source_event_id=card.source_event_id,

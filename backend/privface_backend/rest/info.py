@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from privface_backend import __version__
+from privface_backend.errors import PrivFaceError
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import API_VERSION, MIN_API_VERSION, Scope, to_wire_time
 from privface_backend.rest.operations import API, Operation, answer_json, component
@@ -53,7 +54,7 @@ async def show_info(request: web.Request) -> web.Response:
             "limits": _limits(services),
             "gallery": await _gallery(services),
             "broker": _broker(services),
-            "weights": {} if services.weights is None else dict(services.weights()),
+            "weights": _weights(services),
         }
     )
 
@@ -107,6 +108,14 @@ def _broker(services: Services) -> dict[str, object] | None:
         return None
     status = services.broker.status
     return {"state": str(status.state), "reason": status.reason, "waiting": services.broker.counters.waiting}
+
+
+def _weights(services: Services) -> dict[str, str]:
+    """Whether each file is there; nothing where the engines that are set don't exist, which ``trouble`` says."""
+    try:
+        return {} if services.weights is None else dict(services.weights())
+    except PrivFaceError:
+        return {}
 
 
 OPERATIONS: Final = (

@@ -128,7 +128,7 @@ async def _answer(
     request: web.Request, error: PrivFaceError, headers: dict[str, str] | None = None
 ) -> web.StreamResponse:
     document = error_document(error, request)
-    lines = request.get(_LINES_KEY)
+    lines: web.StreamResponse | None = request.get(_LINES_KEY)
     if lines is not None:
         await lines.write(json.dumps(document).encode() + b"\n")
         await lines.write_eof()

@@ -201,9 +201,9 @@ async def _answer(
             finally:
                 watch.cancel()
     except TimeoutError:
-        if connected.expired():
-            raise ConnectionResetError("The client has gone.") from None
-        raise
+        # The client has gone: the answer goes nowhere.
+        if not connected.expired():
+            raise
     if question.detailed:
         return web.json_response(
             sightings.detail(request_id=question.request_id, requestor=question.requestor, privacy=question.privacy)

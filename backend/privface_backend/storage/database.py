@@ -20,7 +20,7 @@ import filelock
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
-from privface_backend.storage.failures import translated
+from privface_backend.storage.failures import from_os, translated
 from privface_backend.storage.integrity import inspect_file, is_new
 from privface_backend.storage.schema import APPLICATION_ID, MIGRATIONS, SqlValue, sealed
 
@@ -60,8 +60,7 @@ class Database:
     def close(self) -> None:
         """Close the file; twice is no error."""
         with self._lock, translated(self.path):
-            if self._scrub_due:
-                self.scrub()
+            self.scrub_if_due()
             self._connection.close()
             self._scrub_due = False
 
@@ -117,8 +116,15 @@ class Database:
             return not busy
 
     def scrub_if_due(self) -> bool:
-        """Scrub again where it had to be put off. False: put off once more."""
-        return self.scrub() if self._scrub_due else True
+        """Scrub again where it had to be put off, without waiting for others. False: put off once more."""
+        with self._lock, translated(self.path):
+            if not self._scrub_due:
+                return True
+            self._connection.execute("PRAGMA busy_timeout=0")
+            try:
+                return self.scrub()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
 
     def get_meta(self, key: str) -> str | None:
         """A value of the table of single values."""
@@ -189,9 +195,7 @@ def _opening(path: Path) -> Iterator[None]:
             ErrorCode.STORAGE_FAILED, f"Another process has been opening the database {path} for too long."
         ) from error
     except OSError as error:
-        raise PrivFaceError(
-            ErrorCode.STORAGE_FAILED, f"Nothing can be written to {path.parent}: {error.strerror}."
-        ) from error
+        raise from_os(error, f"Nothing can be written to {path.parent}") from error
     try:
         yield
     finally:
@@ -246,7 +250,7 @@ def _create(path: Path, migrations: Sequence[str]) -> None:
         draft.replace(path)
         _flush_directory(path.parent)
     except OSError as error:
-        raise PrivFaceError(ErrorCode.STORAGE_FAILED, f"{path} can't be made: {error.strerror}.") from error
+        raise from_os(error, f"{path} can't be made") from error
     finally:
         _remove(draft)
 

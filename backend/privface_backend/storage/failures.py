@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,12 @@ def to_error(error: sqlite3.Error, path: Path) -> PrivFaceError:
         return PrivFaceError(ErrorCode.STORAGE_FAILED, f"Another program keeps the database {path} locked.")
     reason = getattr(error, "sqlite_errorname", type(error).__name__)
     return PrivFaceError(ErrorCode.STORAGE_FAILED, f"The database {path} can't be read or written ({reason}).")
+
+
+def from_os(error: OSError, what: str) -> PrivFaceError:
+    """The error that goes out for one of the operating system's. ``what`` begins the sentence."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    return PrivFaceError(ErrorCode.STORAGE_FULL if full else ErrorCode.STORAGE_FAILED, f"{what}: {error.strerror}.")
 
 
 @contextlib.contextmanager

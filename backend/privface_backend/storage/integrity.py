@@ -11,7 +11,7 @@ from typing import Final
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
-from privface_backend.storage.failures import DAMAGED, damaged, to_error
+from privface_backend.storage.failures import DAMAGED, damaged, from_os, to_error
 from privface_backend.storage.schema import APPLICATION_ID, SEALED_ROWS, row_digest
 
 _HEADER_SIZE: Final = 100
@@ -65,9 +65,7 @@ def _inspect_header(path: Path, known_version: int) -> None:
         with path.open("rb") as file:
             header = file.read(_HEADER_SIZE)
     except OSError as error:
-        raise PrivFaceError(
-            ErrorCode.STORAGE_FAILED, f"The database {path} can't be read: {error.strerror}."
-        ) from error
+        raise from_os(error, f"The database {path} can't be read") from error
     if len(header) < _HEADER_SIZE or not header.startswith(_MAGIC):
         raise damaged(path, "it is no SQLite file")
     version, application_id = struct.unpack_from(">i4xi", header, 60)

@@ -55,7 +55,7 @@ class YuNetDetector:
                 if face.score >= self._sure and all(face.box.overlap(other.box) < _SAME_FACE for other in faces):
                     faces.append(face)
         merged = [_mean([face, *(_same(face, found) for found in sizes)]) for face in faces]
-        return sorted(merged, key=lambda face: -face.score)
+        return best_first(merged, pixels)
 
     @staticmethod
     def _look(network: cv2.FaceDetectorYN, pixels: Pixels, scale: float) -> list[DetectedFace]:
@@ -65,7 +65,8 @@ class YuNetDetector:
         if min(size) < _SHORTEST:
             return []
         copy = pixels if scale == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        network.setInputSize(size)
+        copy = with_room(np.asarray(copy, dtype=np.uint8))
+        network.setInputSize((copy.shape[1], copy.shape[0]))
         # OpenCV's own types leave out that nothing found is None.
         rows = cast("NDArray[np.float32] | None", network.detect(copy)[1])
         if rows is None:
@@ -99,5 +100,15 @@ def _mean(seen: Sequence[DetectedFace | None]) -> DetectedFace:
 
 
 def create(context: EngineContext) -> YuNetDetector:
-    threshold = float(str(context.options.get("score_threshold", SCORE_THRESHOLD)))
+    threshold = _threshold(context.options.get("score_threshold", SCORE_THRESHOLD))
     return YuNetDetector(str(context.weights.path("yunet")), threshold)
+
+
+def _threshold(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise PrivFaceError(
+        ErrorCode.SETTINGS_INVALID,
+        "The detector's option score_threshold can't be used.",
+        allowed="a number from 0 to 1",
+    )

@@ -130,6 +130,8 @@ class SqliteGalleryStore:
         return dict(self._database.rows("SELECT contract, count(*) FROM templates GROUP BY contract"))
 
     def revision(self) -> int:
+        # It is asked every few seconds: the occasion to overwrite what could not be at once.
+        self._database.scrub_if_due()
         return int(self._database.get_meta(_REVISION) or 0)
 
     def _remove(self, statement: str, row_id: str) -> bool:

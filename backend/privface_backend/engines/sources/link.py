@@ -160,6 +160,9 @@ def stream_options(address: str, peer: str, read_seconds: float) -> tuple[str, d
         "format_whitelist": FORMATS,
         "fflags": "nobuffer",
         "flags": "low_delay",
+        # What the stream is made of is known from little; its frame rate, which takes long, isn't asked for.
+        "fpsprobesize": "0",
+        "analyzeduration": "1000000",
     }
     if url.scheme in {"rtsp", "rtsps"}:
         options |= {"rtsp_transport": "tcp", "allowed_media_types": "video"}

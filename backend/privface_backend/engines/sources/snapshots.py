@@ -68,11 +68,9 @@ class SnapshotPoll:
         self._session: Final = session
         self._snapshots: Final = snapshots
         self._url: Final = url.with_user(None)
-        self._login: Final = None if url.user is None else aiohttp.BasicAuth(url.user, url.password or "")
-        self._basic: aiohttp.BasicAuth | None = None
-        self._middlewares: Final = (
-            (aiohttp.DigestAuthMiddleware(self._login.login, self._login.password),) if self._login else ()
-        )
+        self._login: Final = None if url.user is None else (url.user, url.password or "")
+        self._basic: str | None = None
+        self._digest: Final = () if self._login is None else (aiohttp.DigestAuthMiddleware(*self._login),)
 
     async def is_picture(self) -> bool:
         """Whether one request is answered with one picture, rather than with a stream.
@@ -101,7 +99,7 @@ class SnapshotPoll:
         try:
             async with self._request() as response:
                 if response.status == 401 and self._login is not None and self._basic is None and _asks_basic(response):
-                    self._basic = self._login
+                    self._basic = aiohttp.encode_basic_auth(*self._login)
                 else:
                     _check_status(response)
                     yield response
@@ -118,9 +116,10 @@ class SnapshotPoll:
         raise PrivFaceError(ErrorCode.LINK_UNREACHABLE, problem)
 
     def _request(self) -> aiohttp.client._RequestContextManager:
-        return self._session.get(
-            self._url, allow_redirects=False, auth=self._basic, middlewares=() if self._basic else self._middlewares
-        )
+        if self._basic is None:
+            return self._session.get(self._url, allow_redirects=False, middlewares=self._digest)
+        headers = {aiohttp.hdrs.AUTHORIZATION: self._basic}
+        return self._session.get(self._url, allow_redirects=False, headers=headers)
 
     async def _fetch(self) -> bytes:
         async with self._get() as response:

@@ -23,6 +23,7 @@ from privface_backend.protocol import ErrorCode, FrameCard
 
 # Containers that hold all they play. Playlists (HLS, DASH, concat) name files and addresses that would be opened.
 CONTAINERS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,h264,hevc,m4v"
+_USUAL_RATE: Final = 25
 _MOST_FRAMES_A_SECOND: Final = 240
 
 
@@ -76,6 +77,7 @@ class VideoSource:
     def _decode(self, container: InputContainer, stream: VideoStream) -> Generator[Frame, None, None]:
         index, damaged = 0, False
         start: float | None = None
+        rate = float(stream.average_rate or _USUAL_RATE)
         for packet in container.demux(stream):
             try:
                 decoded: list[Any] = list(packet.decode())
@@ -86,15 +88,16 @@ class VideoSource:
             for picture in decoded:
                 if start is None and picture.pts is not None:
                     start = picture.time
-                yield self._frame(picture, index, start or 0.0)
+                # A raw stream has no times: its frames follow each other at its rate.
+                seconds = index / rate if picture.pts is None else max(0.0, picture.time - (start or 0.0))
+                yield self._frame(picture, index, seconds)
                 index += 1
         if index == 0:
             raise _unreadable() if damaged else _without_frames()
 
-    def _frame(self, picture: VideoFrame, index: int, start: float) -> Frame:
+    def _frame(self, picture: VideoFrame, index: int, seconds: float) -> Frame:
         self._check_pixels(picture.width, picture.height)
-        seconds = 0.0 if picture.pts is None else max(0.0, picture.time - start)
-        # A file without times, or with false ones, is bounded by its frames.
+        # False times are bounded by the number of frames.
         self._check_seconds(max(seconds, index / _MOST_FRAMES_A_SECOND))
         card = replace(self.card, captured_at=self.card.captured_at + timedelta(seconds=seconds))
         return Frame(pixels=upright(picture), card=card, index=index)

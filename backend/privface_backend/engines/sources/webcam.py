@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +17,8 @@ from privface_backend.engines.sources.options import take_clock, take_option, ut
 from privface_backend.errors import PrivFaceError
 from privface_backend.plugins.ports import EngineContext
 from privface_backend.protocol import ErrorCode, FrameCard
+
+_LOGGER = logging.getLogger(__name__)
 
 SECONDS: Final = 30
 
@@ -38,7 +41,7 @@ class WebcamSource:
         """The newest frames, until ``seconds`` are over.
 
         Raises:
-            PrivFaceError: ``link_unreachable``: there is no such camera, it is taken, or it stopped.
+            PrivFaceError: ``link_unreachable``: there is no such camera, it is taken, or it gives not one frame.
         """
         return hand_newest(self._read, f"privface-webcam-{self.index}", self.seconds)
 
@@ -52,7 +55,11 @@ class WebcamSource:
             while True:
                 taken, pixels = device.read()
                 if not taken or pixels is None:
-                    raise self._unreachable("The camera gives no frames.")
+                    if number == 0:
+                        raise self._unreachable("The camera gives no frames.")
+                    # What was seen stays seen: a camera that is pulled out ends like one that is over.
+                    _LOGGER.warning("Webcam %d ended early after %d frames", self.index, number)
+                    return
                 card = replace(self.card, captured_at=self.clock())
                 yield Frame(pixels=np.ascontiguousarray(pixels, dtype=np.uint8), card=card, index=number)
                 number += 1
