@@ -28,6 +28,7 @@ RUN groupadd --gid 10001 privface \
 COPY --from=build /opt/privface /opt/privface
 # Keys and configuration lie apart from the data that they protect.
 ENV PATH=/opt/privface/.venv/bin:$PATH \
+    MALLOC_ARENA_MAX=2 \
     PRIVFACE_DATA_DIR=/data \
     PRIVFACE_MODELS_DIR=/data/models \
     PRIVFACE_SERVER__HOST=0.0.0.0 \

@@ -30,7 +30,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
-from privface_backend.pipeline.process import Process, Stopwatch
+from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch
 from privface_backend.privacy.evaluation import (
     NOT_FOUND,
     ProbeScore,
@@ -75,16 +75,22 @@ def read_households(data: Path) -> dict[str, list[Picture]]:
 
 
 def look_at(process: Process, path: Path, kernel: int) -> tuple[Vector, PrivacyLevel] | None:
-    """The embedding of the picture's largest face at kernel size k."""
+    """The embedding of the picture's subject at kernel size k."""
     pixels = decode_picture(path.read_bytes(), PictureLimits())
     watch = Stopwatch()
     frame = process.anonymize(pixels, None, Privacy(method="gaussian", parameter=kernel), watch)
     faces = [face for face in process.look(frame, watch).faces if face.vector is not None]
     if not faces:
         return None
-    largest = max(faces, key=lambda face: face.face.box.area)
-    assert largest.vector is not None
-    return largest.vector, largest.level
+    subject = find_subject(faces)
+    assert subject.vector is not None
+    return subject.vector, subject.level
+
+
+def find_subject(faces: Sequence[ObservedFace]) -> ObservedFace:
+    """Whom the picture is of: the surest of the faces that are at least half as large as the largest."""
+    largest = max(face.face.box.area for face in faces)
+    return max((face for face in faces if face.face.box.area >= largest / 2), key=lambda face: face.face.score)
 
 
 def embed_household(process: Process, pictures: Sequence[Picture]) -> Subject:

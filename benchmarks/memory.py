@@ -33,7 +33,7 @@ async def run(data: Path, models: Path, frames: int) -> None:
         async with open_backend(load_settings(environment={}, flags=flags)) as backend:
             await backend.engines_ready()
             print(f"engines made   {resident_mib():6.1f} MiB")
-            marks = {100, frames // 2, frames}
+            marks = {100, *range(frames // 4, frames, frames // 4), frames // 2, frames}
             memory: dict[int, float] = {}
             for count, path in enumerate(islice(cycle(files), frames), start=1):
                 card = FrameCard(camera="door", captured_at=datetime.now(UTC))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from privface_backend.core import Core, needed_weights, open_core, utc_now
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
 from privface_backend.gallery.folder import watch_folder
+from privface_backend.models.store import WeightsStore
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.projection import MqttProjection
 from privface_backend.mqtt.settings import MqttSettings
@@ -29,13 +31,20 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import Event, StreamMessage
 from privface_backend.rest.services import Services
 from privface_backend.settings import Settings
-from privface_backend.tasks import fetch_weights, follow_states, keep_starting, poll, purge_events
+from privface_backend.tasks import (
+    FIRST_RETRY,
+    EventWriter,
+    fetch_weights,
+    follow_states,
+    keep_starting,
+    poll,
+    purge_events,
+)
 
 if TYPE_CHECKING:
     from privface_backend.mqtt.broker import EmbeddedBroker
 
 _LOGGER: Final = logging.getLogger(__name__)
-_RECORDS: Final = 1000
 _POLL_SECONDS: Final = 2.0
 
 
@@ -57,21 +66,30 @@ class Backend:
 
 @contextlib.asynccontextmanager
 async def open_backend(
-    settings: Settings, *, registry: Registry | None = None, clock: Callable[[], datetime] = utc_now
+    settings: Settings,
+    *,
+    registry: Registry | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    weights: WeightsStore | None = None,
+    retry_seconds: float = FIRST_RETRY,
 ) -> AsyncIterator[Backend]:
     """Open the data directory and start everything but REST: engines, broker, MQTT, states, the watched folder.
+
+    ``retry_seconds``: when engines that can't be made are first tried again.
 
     Raises:
         PrivFaceError: the data directory can't be used, or a port that was asked for is taken.
     """
     async with contextlib.AsyncExitStack() as stack:
-        core = await stack.enter_async_context(open_core(settings, registry=registry, clock=clock))
+        core = await stack.enter_async_context(open_core(settings, registry=registry, clock=clock, weights=weights))
         broker = await _open_broker(stack, settings)
-        parts = _Parts(core, broker)
+        parts = _Parts(core, broker, retry_seconds)
         await parts.restore()
         group = await stack.enter_async_context(_background())
         for name, loop in parts.loops():
-            group.append(asyncio.create_task(loop, name=name))
+            task = asyncio.create_task(loop, name=name)
+            task.add_done_callback(_log_failure)
+            group.append(task)
         yield parts.backend()
 
 
@@ -92,25 +110,32 @@ async def _open_broker(stack: contextlib.AsyncExitStack, settings: Settings) -> 
 
 @contextlib.asynccontextmanager
 async def _background() -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Tasks that end with the block; one that fails is logged at once, and the others go on."""
+    """Tasks that end with the block, or before it by themselves."""
     tasks: list[asyncio.Task[None]] = []
     try:
         yield tasks
     finally:
         for task in tasks:
             task.cancel()
-        for result, task in zip(await asyncio.gather(*tasks, return_exceptions=True), tasks, strict=True):
-            if isinstance(result, Exception):
-                _LOGGER.error("The task %s failed", task.get_name(), exc_info=result)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Log a task that failed, as soon as it does, while the others go on: where, and the type of its error, whose
+    own text could quote anything."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        place = "".join(traceback.format_tb(error.__traceback__))
+        _LOGGER.error("The task %s failed: %s\n%s", task.get_name(), type(error).__name__, place)
 
 
 class _Parts:
     """Makes the parts above the core and ties them together."""
 
-    def __init__(self, core: Core, broker: EmbeddedBroker | None) -> None:
+    def __init__(self, core: Core, broker: EmbeddedBroker | None, retry_seconds: float) -> None:
         settings = core.settings
         self._core: Final = core
         self._broker: Final = broker
+        self._retry_seconds: Final = retry_seconds
         self._started: Final = asyncio.Event()
         self._wake: Final = asyncio.Event()
         self._bus: Final = Bus()
@@ -124,7 +149,7 @@ class _Parts:
         self._link: Final = MqttLink(self._mqtt, on_command=self._command, clock=core.clock)
         self._projection: Final = MqttProjection(self._link, lambda: settings.privacy.parameter)
         self._cameras: Final = Cameras(on_change=self._camera_changed)
-        self._records: Final[asyncio.Queue[tuple[Event, ...]]] = asyncio.Queue(maxsize=_RECORDS)
+        self._writer: Final = EventWriter(self._write)
         self._intake: Final = Intake(
             recognition=core.recognition,
             cameras=self._cameras,
@@ -181,7 +206,7 @@ class _Parts:
         core = self._core
         yield "engines", self._start_engines()
         yield "mqtt", self._link.run()
-        yield "records", self._keep_records()
+        yield "records", self._writer.run()
         yield (
             "states",
             follow_states(
@@ -207,7 +232,7 @@ class _Parts:
             await fetch_weights(core.weights, needed_weights(core.settings.engines, core.registry))
             await core.start_engines()
 
-        await keep_starting(start, self._in_trouble)
+        await keep_starting(start, self._in_trouble, first_retry=self._retry_seconds)
         self._trouble = None
         self._started.set()
         _LOGGER.info("Ready")
@@ -225,23 +250,17 @@ class _Parts:
                 _LOGGER.warning("A picture in the watched folder was refused: %s", result.error.code)
 
     def _record(self, events: tuple[Event, ...]) -> None:
-        try:
-            self._records.put_nowait(events)
-        except asyncio.QueueFull:
-            _LOGGER.warning("Events come faster than the disk takes them; %d are not kept", len(events))
+        self._writer.put(events)
         self._wake.set()
 
-    async def _keep_records(self) -> None:
-        failed = False
-        while True:
-            events = await self._records.get()
-            try:
-                await self._core.storage.call(self._core.events.extend, events)
-            except PrivFaceError as error:
-                _LOGGER.log(logging.DEBUG if failed else logging.WARNING, "Events are not kept: %s", error.message)
-                failed = True
-            else:
-                failed = False
+    async def _write(self, events: Sequence[Event]) -> None:
+        await self._core.gallery.poll()
+        await self._core.storage.call(self._append, events)
+
+    def _append(self, events: Sequence[Event]) -> None:
+        # A frame that was looked at while a person was forgotten must not bring them back.
+        people = self._core.index.snapshot.names
+        self._core.events.extend(event for event in events if event.person_id is None or event.person_id in people)
 
     def _take_people(self) -> None:
         people = self._core.index.snapshot.people

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.quality import QualityBar
+from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.service import GalleryService
 from privface_backend.models.store import WeightsStore
@@ -20,7 +21,7 @@ from privface_backend.pipeline.recognition import Recognition, RecognitionRules
 from privface_backend.plugins.ports import EngineContext, Weights
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
-from privface_backend.protocol import Privacy
+from privface_backend.protocol import ErrorCode, Privacy
 from privface_backend.settings import EngineSettings, Settings
 from privface_backend.storage.database import Database, StorageThread
 from privface_backend.storage.events import EventLog
@@ -35,9 +36,20 @@ def load_engines(settings: EngineSettings, weights: Weights, registry: Registry 
     """Make the engines that are set. On the thread that will use them.
 
     Raises:
-        PrivFaceError: ``engine_unknown``, ``engine_missing``, ``weights_missing`` or ``weights_mismatch``.
+        PrivFaceError: ``engine_unknown``, ``engine_missing``, ``engine_failed``, ``weights_missing`` or
+            ``weights_mismatch``.
     """
-    registry = registry or Registry()
+    try:
+        return _make_engines(settings, weights, registry or Registry())
+    except PrivFaceError:
+        raise
+    except Exception as error:
+        # Third parties' engines and the runtimes below them raise what they like.
+        message = f"The engines can't be made: {type(error).__name__}: {error}"
+        raise PrivFaceError(ErrorCode.ENGINE_FAILED, message) from error
+
+
+def _make_engines(settings: EngineSettings, weights: Weights, registry: Registry) -> Engines:
     context = EngineContext(weights=weights, options={"backend": settings.backend})
     return Engines(
         detector=registry.create(EngineKind.DETECTOR, settings.detector, context),
@@ -97,7 +109,11 @@ class Core:
 
 @contextlib.asynccontextmanager
 async def open_core(
-    settings: Settings, *, registry: Registry | None = None, clock: Callable[[], datetime] = utc_now
+    settings: Settings,
+    *,
+    registry: Registry | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    weights: WeightsStore | None = None,
 ) -> AsyncIterator[Core]:
     """Open the data directory; the engines are made by ``Core.start_engines``.
 
@@ -106,7 +122,7 @@ async def open_core(
     """
     registry = registry or Registry()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    weights = WeightsStore(settings.models_dir)
+    weights = weights or WeightsStore(settings.models_dir)
     async with StorageThread() as storage, open_lane(settings.pipeline.waiting) as lane:
         database = await storage.call(Database, settings.data_dir / "privface.db")
         try:

@@ -20,14 +20,14 @@ from privface_backend.app import Backend, open_backend
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.application import create_application
+from privface_backend.rest.server import make_runner
+from privface_backend.rest.sifis import ancestor_routes
 from privface_backend.settings import Settings
-from privface_backend.storage.tokens import FIRST_NAME
 from privface_backend.tasks import write_private
 
 _LOGGER: Final = logging.getLogger(__name__)
 RUN_FILE: Final = "run.json"
 RUN_TOKEN: Final = "this run"  # noqa: S105  # a token's name
-_DRAIN_SECONDS: Final = 10.0
 
 
 @contextlib.asynccontextmanager
@@ -38,9 +38,7 @@ async def run_server(settings: Settings) -> AsyncIterator[tuple[Backend, dict[st
         PrivFaceError: ``port_in_use``, or what ``open_backend`` raises.
     """
     async with open_backend(settings) as backend:
-        runner = web.AppRunner(
-            create_application(backend.services), access_log=None, shutdown_timeout=_DRAIN_SECONDS, handle_signals=False
-        )
+        runner = make_runner(create_application(backend.services, more_routes=ancestor_routes(settings)))
         await runner.setup()
         try:
             listener = _listen(settings.server.host, settings.server.port)
@@ -63,7 +61,7 @@ async def serve(settings: Settings) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with run_server(settings) as (backend, run):
-        first = await backend.core.storage.call(_make_first_token, backend)
+        first = await backend.core.storage.call(backend.core.tokens.ensure_first, besides=RUN_TOKEN)
         say_hello(run, first, settings.data_dir)
         await stop.wait()
         _LOGGER.info("Stopping")
@@ -77,14 +75,6 @@ def say_hello(run: dict[str, Any], first: str | None, data_dir: Path) -> None:
     if first is not None:
         lines += ["", "Your token, shown this once (keep it; `privface token create` makes others):", f"  {first}", ""]
     print("\n".join(lines), flush=True)  # noqa: T201  # the service's one word to the terminal
-
-
-def _make_first_token(backend: Backend) -> str | None:
-    """A token for everything, when there is none but this run's."""
-    tokens = backend.core.tokens
-    if any(info.name != RUN_TOKEN for info in tokens.list()):
-        return None
-    return tokens.create(FIRST_NAME, (Scope.ADMIN,))
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,31 +12,47 @@ from typing import Final
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
+from privface_backend.models.weights import Status
+from privface_backend.protocol import Event
 
 _LOGGER: Final = logging.getLogger(__name__)
-_FIRST_RETRY: Final = 10.0
+FIRST_RETRY: Final = 10.0
 _LAST_RETRY: Final = 300.0
 _LONGEST_NAP: Final = 3600.0
 _DAY: Final = 86400.0
+_UNWRITTEN: Final = 10_000
 
 
 async def fetch_weights(store: WeightsStore, names: Sequence[str]) -> None:
     """Fetch what of ``names`` is missing, in a thread.
 
     Raises:
-        PrivFaceError: no source could be reached, or gave the right bytes.
+        PrivFaceError: no source could be reached, or gave the right bytes; ``weights_mismatch``: a wrong file lies there.
     """
-    missing = [name for name in names if store.status(name) != "present"]
-    if missing:
-        _LOGGER.info("Fetching weights: %s", ", ".join(missing))
-        await asyncio.to_thread(store.fetch, missing)
+    await asyncio.to_thread(_fetch, store, names)
+
+
+def _fetch(store: WeightsStore, names: Sequence[str]) -> None:
+    statuses = {name: store.status(name) for name in names}
+    missing = [name for name, status in statuses.items() if status is not Status.PRESENT]
+    if not missing:
+        return
+    _LOGGER.info("Fetching weights: %s", ", ".join(missing))
+    try:
+        store.fetch(missing)
+    except PrivFaceError:
+        # That a file was changed matters more than that no other can be had.
+        for name in missing:
+            if store.status(name) is Status.MISMATCHED:
+                store.path(name)
+        raise
 
 
 async def keep_starting(
     start: Callable[[], Awaitable[object]],
     on_trouble: Callable[[PrivFaceError], None],
     *,
-    first_retry: float = _FIRST_RETRY,
+    first_retry: float = FIRST_RETRY,
 ) -> None:
     """Call ``start`` until it works, waiting longer after each failure: one warning, then debug."""
     delay, level = first_retry, logging.WARNING
@@ -89,8 +106,55 @@ async def poll(work: Callable[[], Awaitable[object]], seconds: float, what: str)
 async def purge_events(purge: Callable[[datetime], Awaitable[int]], clock: Callable[[], datetime], days: int) -> None:
     """Remove events older than ``days``, now and every day; 0 days keeps none longer than a day's run."""
     while True:
-        await purge(clock() - timedelta(days=days))
+        try:
+            await purge(clock() - timedelta(days=days))
+        except PrivFaceError as error:
+            _LOGGER.warning("Old events can't be removed: %s", error.message)
         await asyncio.sleep(_DAY)
+
+
+class EventWriter:
+    """Writes events behind their makers' backs, in order; when the disk can't follow, new ones are not kept."""
+
+    def __init__(self, write: Callable[[Sequence[Event]], Awaitable[object]], limit: int = _UNWRITTEN) -> None:
+        self._write: Final = write
+        self._limit: Final = limit
+        self._waiting: Final[deque[Event]] = deque()
+        self._wake: Final = asyncio.Event()
+
+    def put(self, events: Sequence[Event]) -> None:
+        if len(self._waiting) + len(events) > self._limit:
+            _LOGGER.warning("Events come faster than the disk takes them; %d are not kept", len(events))
+            return
+        self._waiting.extend(events)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write until cancelled, and then what is left."""
+        failed = False
+        try:
+            while True:
+                await self._wake.wait()
+                failed = await self._write_waiting(failed=failed)
+        finally:
+            await self._write_waiting(failed=failed)
+
+    async def _write_waiting(self, *, failed: bool) -> bool:
+        while self._waiting:
+            events = tuple(self._waiting)
+            try:
+                await self._write(events)
+            except PrivFaceError as error:
+                level = logging.DEBUG if failed else logging.WARNING
+                _LOGGER.log(level, "%d events are not kept: %s", len(events), error.message)
+                failed = True
+            else:
+                failed = False
+            # Not before: cancelled while they are written, they are written again, which changes nothing.
+            for _ in events:
+                self._waiting.popleft()
+        self._wake.clear()
+        return failed
 
 
 def write_private(path: Path, text: str) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from privface_backend.errors import HTTP_STATUS, PrivFaceError
+from privface_backend.errors import HTTP_STATUS
 from privface_backend.protocol import ErrorCode, Scope
-from privface_backend.rest.application import create_application, serve
 from privface_backend.rest.operations import API
 from support.backend import ADA, Api, form, picture, running
+
+NOTHING: dict[str, str] = {}
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ async def test_an_unexpected_error_says_nothing_of_what_was_sent(
 ) -> None:
     async def fail(request: web.Request) -> web.Response:
         try:
-            return web.Response(text={}[request.query["q"]])
+            return web.Response(text=NOTHING[request.query["q"]])
         except KeyError as error:
             raise ValueError(request.query["q"]) from error
 
@@ -118,13 +119,16 @@ async def test_a_body_cut_off_does_no_harm(api: Api) -> None:
     assert (await api.identify(picture(ADA))).status == 200
 
 
-async def test_a_taken_port_is_named(api: Api) -> None:
-    app = create_application(api.backend.services)
-    with pytest.raises(PrivFaceError) as caught:
-        async with serve(app, "127.0.0.1", api.port):
-            pass
-    assert caught.value.code is ErrorCode.PORT_IN_USE
-    assert str(api.port) in caught.value.message
+async def test_a_request_that_is_no_http_is_refused_and_not_quoted(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    token = api.tokens[Scope.ADMIN]
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(f"GET {API}/info HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\0\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    assert b" 400 " in answer
+    assert token not in caplog.text
+    assert "BadHttpMessage" in caplog.text
 
 
 async def test_a_field_that_is_no_text_is_refused(api: Api) -> None:

@@ -15,7 +15,6 @@ import pytest
 
 from privface_backend.events import Message
 from privface_backend.protocol import API_VERSION, Scope, StreamMessage
-from privface_backend.rest.application import create_application, serve
 from privface_backend.rest.stream import StreamRules
 from privface_backend.settings import ServerSettings
 from support.backend import ADA, Api, check_document, picture, running, until
@@ -44,10 +43,10 @@ async def receive(stream: aiohttp.ClientWebSocketResponse) -> Any:
 
 
 async def receive_kind(stream: aiohttp.ClientWebSocketResponse, kind: str) -> Any:
-    """The data of the next message of a kind."""
+    """The next message of a kind; what it holds, where that is one object."""
     while (message := await receive(stream))["type"] != kind:
         pass
-    return message["data"]
+    return message[kind] if kind in {"event", "state"} else message
 
 
 async def closed_with(stream: aiohttp.ClientWebSocketResponse) -> int | None:
@@ -72,15 +71,15 @@ async def test_a_listener_gets_hello_a_snapshot_and_then_what_happens(api: Api) 
     async with api.session.ws_connect(api.url + STREAM, headers=bearer(api)) as stream:
         hello = await receive(stream)
         assert hello["type"] == "hello"
-        assert hello["data"]["api_version"] == API_VERSION
-        assert hello["data"]["instance_id"] == api.backend.core.instance_id
+        assert hello["api_version"] == API_VERSION
+        assert hello["instance_id"] == api.backend.core.instance_id
         snapshot = await receive(stream)
         assert snapshot["type"] == "snapshot"
-        [person] = snapshot["data"]["people"]
+        [person] = snapshot["people"]
         assert (person["person_id"], person["present"], person["camera"]) == (ada, True, "door")
-        [camera] = snapshot["data"]["cameras"]
+        [camera] = snapshot["cameras"]
         assert (camera["camera"], camera["persons"], camera["enabled"]) == ("door", ["Ada"], True)
-        assert [event["event_id"] for event in snapshot["data"]["events"]] == [first]
+        assert [event["event_id"] for event in snapshot["events"]] == [first]
         second = (await api.frame("gate", picture(ADA))).document["events"][0]
         event = await receive_kind(stream, "event")
         assert (event["event_id"], event["person"], event["camera"]) == (second, "Ada", "gate")
@@ -236,15 +235,15 @@ async def test_a_slow_listener_loses_the_oldest_and_gets_a_fresh_snapshot(tmp_pa
         async with asyncio.timeout(30):
             assert [json.loads(await read_text(reader))["type"] for _ in range(2)] == ["hello", "snapshot"]
             while (document := json.loads(await read_text(reader)))["type"] == "state":
-                numbers.append(document["data"]["n"])
+                numbers.append(document["state"]["n"])
             assert document["type"] == "resync"
-            assert "the newest" in {camera["camera"] for camera in document["data"]["cameras"]}
+            assert "the newest" in {camera["camera"] for camera in document["cameras"]}
             services.bus.tell(filler(told))
             after = json.loads(await read_text(reader))
         # Up to the loss everything came in order; nothing that is older than the fresh snapshot came after it.
         assert numbers == list(range(len(numbers)))
         assert 0 < len(numbers) < told
-        assert after["data"]["n"] == told
+        assert after["state"]["n"] == told
 
 
 @contextlib.asynccontextmanager
@@ -280,14 +279,18 @@ async def read_text(reader: asyncio.StreamReader) -> bytes:
             return body
 
 
+async def test_a_stream_whose_backend_fails_is_closed_with_a_code(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(api) as stream:
+        api.backend.services.bus.tell(Message(StreamMessage.STATE, {"no": {"json"}}))
+        assert await closed_with(stream) == 1011
+    assert "TypeError" in caplog.text
+
+
 async def test_listeners_are_told_goodbye_when_the_server_stops(api: Api) -> None:
-    app = create_application(api.backend.services)
-    async with contextlib.AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serve(app, "127.0.0.1", 0))
-        stream = await api.session.ws_connect(f"http://127.0.0.1:{port}{STREAM}", headers=bearer(api))
-        await receive_kind(stream, "snapshot")
+    async with listening(api) as stream:
         goodbye = asyncio.create_task(closed_with(stream))
-    assert await goodbye == 1001
+        await api.stop()
+        assert await goodbye == 1001
 
 
 async def test_a_listener_that_does_not_read_does_not_hold_up_the_end(tmp_path: Path) -> None:

@@ -20,15 +20,15 @@ from privface_backend.app import Backend, open_backend
 from privface_backend.domain.frames import Pixels, working_size
 from privface_backend.domain.geometry import Size
 from privface_backend.gallery.folder import sync_folder
-from privface_backend.rest.application import create_application, serve
+from privface_backend.rest.application import create_application
 from privface_backend.rest.sifis import ancestor_routes
 from privface_backend.settings import EngineSettings, LinkSettings, Settings
 from support import weights
-from support.backend import ADA, BEN, STRANGER, form, make_settings, picture, pixels
+from support.backend import ADA, BEN, STRANGER, form, make_settings, picture, pixels, serve
 from support.faces import require_data
 from support.recording import RecordingRegistry
 from support.rtsp import rtsp_server
-from support.videos import decode, encode
+from support.videos import cut, decode, encode
 
 ID = "33466553786f48cb72faad7b2fb9d0952c97"
 TAIL = f"{ID}/NSSD/2023061906001633466553786f48cb72faad7b2fb9d0952c97"
@@ -150,14 +150,13 @@ async def test_the_sample_call_names_the_right_people_and_nobody_else(tmp_path: 
 
 @pytest.mark.faces
 @pytest.mark.weights
-@pytest.mark.slow
 async def test_people_from_behind_are_nobody(tmp_path: Path) -> None:
     video = require_data() / "video"
     async with serving(real_settings(tmp_path), record=False) as service:
         await service.enroll(video / "enrol")
         name = "one-by-one-person-detection.mp4"
-        data = await asyncio.to_thread((video / name).read_bytes)
+        data = cut(await asyncio.to_thread((video / name).read_bytes), 130)
         answer = await service.post(f"/check_directory/{name}/17/{TAIL}?detail=1", data)
     assert answer["labels"] == {}
-    assert answer["frames_total"] == 1394
+    assert answer["frames_total"] == len(decode(data)) >= 120
     assert answer["frames_with_faces"] > 0

@@ -25,8 +25,9 @@ from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.pipeline.lane import Lane
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import Scope
-from privface_backend.rest.application import OPERATIONS, create_application, serve
+from privface_backend.rest.application import OPERATIONS, create_application
 from privface_backend.rest.openapi import describe
+from privface_backend.rest.server import make_runner
 from privface_backend.rest.stream import StreamRules
 from privface_backend.settings import EngineSettings, Settings
 
@@ -258,6 +259,18 @@ async def running(
         async with contextlib.AsyncExitStack() as server, aiohttp.ClientSession() as session:
             port = await server.enter_async_context(serve(app, "127.0.0.1", 0))
             yield Api(backend=backend, session=session, port=port, tokens=tokens, stop=server.aclose)
+
+
+@contextlib.asynccontextmanager
+async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Listen for the length of the block; gives the port."""
+    runner = make_runner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
 
 
 class HeldLane:

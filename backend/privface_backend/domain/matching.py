@@ -114,7 +114,7 @@ def represent_face(templates: Sequence[Template], level: PrivacyLevel) -> Vector
     same_method = [template for template in templates if template.level.method == level.method]
     clear = [template for template in templates if template.level.is_clear]
     pool = [template for template in (same_method or templates) if not template.level.is_clear]
-    ladder = sorted((*clear[:1], *pool), key=lambda template: template.level.relative)
+    ladder = sorted((*clear[:1], *pool), key=lambda template: (template.level.relative, template.level.method))
     strengths = [template.level.relative for template in ladder]
     above = min(bisect_left(strengths, level.relative), len(ladder) - 1)
     below = max(0, above - 1) if strengths[above] > level.relative else above

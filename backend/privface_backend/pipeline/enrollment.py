@@ -32,7 +32,7 @@ class EnrollmentBar:
     """
 
     smallest: float = 32.0
-    sharpness: float = 25.0
+    sharpness: float = 15.0
     dominant: float = 2.0
     detection: float = 0.7
 

@@ -85,7 +85,12 @@ class Intake:
         return default if parameter is None else Privacy(method=default.method, parameter=parameter)
 
     def tell(self, timed: Timed, card: FrameCard) -> tuple[Event, ...]:
-        """Make the events of a judged frame, keep them and tell everyone."""
+        """Make the events of a judged frame, keep them and tell everyone.
+
+        Raises:
+            PrivFaceError: ``overloaded``: the camera is new, and there are too many.
+        """
+        self._cameras.get(card.camera)
         events = visit_events(timed.judgement, card, timed.latency_ms, now=self._clock(), lifetime=self._lifetime)
         if events:
             self._record(events)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from privface_backend.domain.frames import Pixels
 from privface_backend.errors import PrivFaceError
@@ -15,6 +17,32 @@ from privface_backend.protocol import ErrorCode
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP")
 _TRUNCATION_WORDS: Final = ("truncated", "broken data stream", "premature end", "incomplete", "unexpected end")
+
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Many phones put a second, small picture behind the first: Pillow calls that MPO.
+_JPEG: Final = frozenset({"JPEG", "MPO"})
+# What Pillow's decoders raise for damaged files; their texts can quote the file.
+_DAMAGE: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 # Half a picture is refused rather than filled with gray.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -55,16 +83,14 @@ def decode_picture(data: bytes, limits: PictureLimits, longest: int | None = Non
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             _check_size(picture.width, picture.height, limits)
-            if longest is not None and picture.format == "JPEG":
+            if longest is not None and picture.format in _JPEG:
                 _draft(picture, longest)
             picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            return _bgr(upright)
+            return _bgr(_upright(picture))
     except UnidentifiedImageError:
         raise _unidentified(data) from None
-    except (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError) as error:
-        # Pillow's decoders raise all of these for damaged files; their texts can quote the file, so none goes out.
-        raise _unreadable(error) from None
+    except _DAMAGE as error:
+        raise _unreadable(data, error) from None
 
 
 def _check_size(width: int, height: int, limits: PictureLimits) -> None:
@@ -90,6 +116,15 @@ def _draft(picture: Image.Image, longest: int) -> None:
         picture.draft("RGB", (max(1, round(picture.width * factor)), max(1, round(picture.height * factor))))
 
 
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture, turned as its EXIF orientation says; damaged EXIF says nothing."""
+    try:
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGE:
+        return picture
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _bgr(picture: Image.Image) -> Pixels:
     if picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
@@ -108,8 +143,15 @@ def _unidentified(data: bytes) -> PrivFaceError:
     return PrivFaceError(ErrorCode.PICTURE_FORMAT, "That is no picture that can be read.", allowed=", ".join(FORMATS))
 
 
-def _unreadable(error: Exception) -> PrivFaceError:
+def _ends_early(data: bytes) -> bool:
+    """Whether a WEBP has less than its header says, or a JPEG no end mark: their decoders don't say."""
+    if data.startswith(b"RIFF"):
+        return len(data) < 8 + int.from_bytes(data[4:8], "little")
+    return data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data
+
+
+def _unreadable(data: bytes, error: Exception) -> PrivFaceError:
     text = str(error).lower()
-    if isinstance(error, EOFError) or any(word in text for word in _TRUNCATION_WORDS):
+    if isinstance(error, EOFError) or any(word in text for word in _TRUNCATION_WORDS) or _ends_early(data):
         return PrivFaceError(ErrorCode.PICTURE_TRUNCATED, "The picture's file is incomplete.")
     return PrivFaceError(ErrorCode.PICTURE_UNREADABLE, "The picture's file is damaged.")

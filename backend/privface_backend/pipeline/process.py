@@ -202,6 +202,6 @@ def _apply(anonymizer: Anonymizer, pixels: Pixels, parameter: int) -> Pixels:
         raise
     except Exception as error:
         raise PrivFaceError(ErrorCode.ANONYMIZER_FAILED, "The frame couldn't be anonymized and was dropped.") from error
-    if done.shape != pixels.shape or done.dtype != np.uint8:
+    if np.shape(done) != pixels.shape or done.dtype != np.uint8:
         raise PrivFaceError(ErrorCode.ANONYMIZER_FAILED, "The anonymizer's answer is no picture of the same size.")
     return done

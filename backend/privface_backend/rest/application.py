@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from functools import wraps
 from itertools import chain
 from typing import Final
@@ -13,22 +11,19 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from privface_backend.errors import PrivFaceError
-from privface_backend.protocol import ErrorCode
-from privface_backend.rest import cameras, docs_page, event_log, health, identify, info, metrics, people, stream
+from privface_backend.rest import cameras, docs_page, event_log, faces, health, identify, info, metrics, people, stream
 from privface_backend.rest.authentication import ATTEMPTS, AttemptLimit, authorize
 from privface_backend.rest.middleware import answer_errors, log_access, set_headers
 from privface_backend.rest.openapi import describe
 from privface_backend.rest.operations import Handler, Operation
 from privface_backend.rest.services import SERVICES, Services
 
-SHUTDOWN_SECONDS: Final = 10.0
-
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(
     chain(
         identify.OPERATIONS,
         cameras.OPERATIONS,
         people.OPERATIONS,
+        faces.OPERATIONS,
         event_log.OPERATIONS,
         stream.OPERATIONS,
         info.OPERATIONS,
@@ -79,25 +74,3 @@ def _guarded(operation: Operation) -> Handler:
         return await operation.handler(request)
 
     return handle
-
-
-@contextlib.asynccontextmanager
-async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Listen for the length of the block; yields the port. At its end running requests have ten seconds to finish.
-
-    Raises:
-        PrivFaceError: ``port_in_use``: or the address isn't one of this computer's.
-    """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error.strerror}"
-            raise PrivFaceError(
-                ErrorCode.PORT_IN_USE, f"Port {port} on {host} {reason}.", allowed="another server.port"
-            ) from error
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NoReturn, TypeVar
@@ -60,7 +61,7 @@ def read_card(text: str | None, *, camera: str, now: datetime, request_id: str) 
     """
     data = {} if not text else parse_object(text, "The frame card", ErrorCode.BAD_FRAME_CARD)
     try:
-        card = FrameCard.from_dict({"request_id": request_id} | data, camera=camera, received_at=now)
+        card = FrameCard.from_dict(data, camera=camera, received_at=now)
     except WireError as error:
         raise PrivFaceError(
             ErrorCode.BAD_FRAME_CARD,
@@ -74,7 +75,7 @@ def read_card(text: str | None, *, camera: str, now: datetime, request_id: str) 
             "The frame was taken in the future: one of the two clocks is wrong.",
             allowed=f"captured_at: at most {_AHEAD.seconds // 60} minutes ahead of the backend's clock",
         )
-    return card
+    return card if card.request_id else replace(card, request_id=request_id)
 
 
 def check_camera_name(name: str, code: ErrorCode = ErrorCode.BAD_REQUEST) -> str:

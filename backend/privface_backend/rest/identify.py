@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from privface_backend.pipeline.intake import Seen
 from privface_backend.pipeline.recognition import Recognition, Timed
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Privacy, Scope
 from privface_backend.rest.documents import read_card, read_flag
-from privface_backend.rest.middleware import begin_lines, request_id
+from privface_backend.rest.middleware import begin, request_id
 from privface_backend.rest.operations import (
     API,
     JSON,
@@ -32,6 +33,8 @@ from privface_backend.rest.sources import make_video
 from privface_backend.rest.uploads import CARD_HEADER, UploadedFile, read_upload
 
 _CAMERA: Final = "upload"
+# Seconds that a caller has to read a line.
+_PATIENCE: Final = 60.0
 
 CARD_PARAMETER: Final = Parameter(
     name=CARD_HEADER,
@@ -165,8 +168,12 @@ class _Lines:
     async def write(self, document: dict[str, object]) -> None:
         if not self.begun:
             await self._response.prepare(self._request)
-            begin_lines(self._request, self._response)
-        await self._response.write(json.dumps(document).encode() + b"\n")
+            begin(self._request, self._response)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._response.write(json.dumps(document).encode() + b"\n")
+        except TimeoutError:
+            raise ConnectionResetError("the caller doesn't read") from None
 
     async def end(self) -> web.StreamResponse:
         await self._response.write_eof()
@@ -180,6 +187,8 @@ def _document(
     if wish.detail:
         document["detail"] = timed.judgement.detail(services.index.snapshot.names)
     if wish.publish:
+        # A video's later frames would be of the future.
+        card = replace(card, captured_at=min(card.captured_at, services.clock()))
         document["events"] = event_ids(services.intake.tell(timed, card))
     return document
 

@@ -10,7 +10,7 @@ import traceback
 from typing import Final
 from uuid import uuid4
 
-from aiohttp import hdrs, web
+from aiohttp import WSCloseCode, hdrs, web
 
 from privface_backend.errors import PrivFaceError, http_status
 from privface_backend.protocol import ErrorCode
@@ -21,7 +21,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 REQUEST_ID: Final = "X-Request-Id"
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ID_KEY: Final = web.RequestKey("request_id", str)
-_LINES_KEY: Final = web.RequestKey("lines", web.StreamResponse)
+_BEGUN_KEY: Final = web.RequestKey("begun", web.StreamResponse)
 
 _RETRY_SECONDS: Final = 1
 _HEADERS: Final = {
@@ -52,9 +52,10 @@ def request_id(request: web.Request) -> str:
     return found
 
 
-def begin_lines(request: web.Request, response: web.StreamResponse) -> None:
-    """Say that ``response`` is sent line by line: an error from now on becomes its last line."""
-    request[_LINES_KEY] = response
+def begin(request: web.Request, response: web.StreamResponse) -> None:
+    """Say that ``response``, of lines or a websocket, is on its way: an error from now on becomes its last line, or
+    closes the websocket."""
+    request[_BEGUN_KEY] = response
 
 
 def error_document(error: PrivFaceError, request: web.Request) -> dict[str, object]:
@@ -128,11 +129,14 @@ async def _answer(
     request: web.Request, error: PrivFaceError, headers: dict[str, str] | None = None
 ) -> web.StreamResponse:
     document = error_document(error, request)
-    lines: web.StreamResponse | None = request.get(_LINES_KEY)
-    if lines is not None:
-        await lines.write(json.dumps(document).encode() + b"\n")
-        await lines.write_eof()
-        return lines
+    begun: web.StreamResponse | None = request.get(_BEGUN_KEY)
+    if isinstance(begun, web.WebSocketResponse):
+        await begun.close(code=WSCloseCode.INTERNAL_ERROR, message=error.code.value.encode())
+        return begun
+    if begun is not None:
+        await begun.write(json.dumps(document).encode() + b"\n")
+        await begun.write_eof()
+        return begun
     return web.json_response(document, status=http_status(error.code), headers=error_headers(error) | (headers or {}))
 
 

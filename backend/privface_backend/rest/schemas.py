@@ -102,6 +102,19 @@ _CAMERA_STATE: Final = {
     "ts": _TIME_OR_NULL,
 }
 
+_API_VERSIONS: Final = {"api_version": {"type": "integer"}, "min_api_version": {"type": "integer"}}
+
+_SNAPSHOT: Final = {
+    "people": list_of(component("PersonState")),
+    "cameras": list_of(component("Camera")),
+    "events": {**list_of(component("Event")), "description": "The last ones, newest first."},
+}
+
+
+def _message(kind: StreamMessage, properties: Mapping[str, object]) -> Schema:
+    return record({"type": {"const": kind.value}, **properties})
+
+
 COMPONENTS: Final[Mapping[str, Schema]] = {
     "Error": record(
         {
@@ -269,8 +282,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     "Info": record(
         {
             "version": _TEXT,
-            "api_version": {"type": "integer"},
-            "min_api_version": {"type": "integer"},
+            **_API_VERSIONS,
             "instance_id": _TEXT,
             "started_at": _TIME,
             "uptime_seconds": _COUNT,
@@ -328,39 +340,18 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "weights": {"type": "object", "additionalProperties": _TEXT},
         }
     ),
-    "Snapshot": record(
-        {
-            "people": list_of(component("PersonState")),
-            "cameras": list_of(component("Camera")),
-            "events": list_of(component("Event")),
-        },
-        description="Everything at one moment; the events newest first.",
-    ),
-    "Hello": record(
-        {
-            "version": _TEXT,
-            "api_version": {"type": "integer"},
-            "min_api_version": {"type": "integer"},
-            "instance_id": _TEXT,
-        }
-    ),
-    "StreamMessage": record(
-        {
-            "type": _one_of(StreamMessage),
-            "data": {
-                "anyOf": [
-                    component("Hello"),
-                    component("Snapshot"),
-                    component("Event"),
-                    component("PersonState"),
-                    component("CameraState"),
-                    component("People"),
-                ]
-            },
-        },
-        description="hello, snapshot, then event, state (of a person or a camera) and people (who is enrolled) as "
-        "they come; resync holds a new snapshot, after messages were dropped for a slow listener.",
-    ),
+    "StreamMessage": {
+        "oneOf": [
+            _message(StreamMessage.HELLO, {"version": _TEXT, **_API_VERSIONS, "instance_id": _TEXT}),
+            _message(StreamMessage.SNAPSHOT, _SNAPSHOT),
+            _message(StreamMessage.RESYNC, _SNAPSHOT),
+            _message(StreamMessage.EVENT, {"event": component("Event")}),
+            _message(StreamMessage.STATE, {"state": {"anyOf": [component("PersonState"), component("CameraState")]}}),
+            _message(StreamMessage.PEOPLE, {"people": list_of(component("Person"))}),
+        ],
+        "description": "hello and snapshot come first; then event, state (of a person or a camera) and people (who is "
+        "enrolled) as they come. resync is a new snapshot, after messages were dropped for a slow listener.",
+    },
     "StreamAuth": record({"type": {"const": "auth"}, "token": _TEXT}),
 }
 

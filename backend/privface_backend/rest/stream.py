@@ -1,9 +1,11 @@
 """The websocket: attach, snapshot, then everything as it comes.
 
-Messages are JSON objects ``{"type", "data"}``. The token comes in the Authorization header or, since browsers can't
-set it, as the first message ``{"type": "auth", "token": ...}``; never in the address. A listener that can't follow
-loses the oldest messages, and then gets a fresh snapshot as ``resync``. A message may repeat what a snapshot already
-holds: events are told apart by their ``event_id``, states and people are whole.
+Messages are JSON objects whose ``type`` is a ``protocol.StreamMessage``: ``hello``, ``snapshot``, ``resync`` and
+``people`` hold their keys beside it, ``event`` and ``state`` an object under that name. The token comes in the
+Authorization header or, since browsers can't set it, as the first message ``{"type": "auth", "token": ...}``; never
+in the address. A listener that can't follow loses the oldest messages, and then gets a fresh snapshot as ``resync``.
+A message may repeat what a snapshot already holds: events are told apart by their ``event_id``, states and people
+are whole.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ from privface_backend.protocol import API_VERSION, MIN_API_VERSION, ErrorCode, S
 from privface_backend.rest.authentication import Grant, authorize, bearer_token, grant_token, still_allowed
 from privface_backend.rest.cameras import describe_cameras
 from privface_backend.rest.documents import parse_object
+from privface_backend.rest.middleware import begin
 from privface_backend.rest.operations import API, Answer, Operation
 from privface_backend.rest.services import SERVICES, Services
 
 _LONGEST_MESSAGE: Final = 4096
 _EVENTS_SHOWN: Final = 20
+_WRAPPED: Final = frozenset({StreamMessage.EVENT, StreamMessage.STATE})
 
 
 class CloseCode(IntEnum):
@@ -87,6 +91,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         grant = await authorize(request, Scope.IDENTIFY)
     socket = web.WebSocketResponse(heartbeat=rules.heartbeat, max_msg_size=_LONGEST_MESSAGE)
     await socket.prepare(request)
+    begin(request, socket)
     # A connection error here is a listener that has gone.
     with request.app[STREAMS].opened(socket), contextlib.suppress(ConnectionError):
         grant = grant or await _authenticate(request, socket)
@@ -178,7 +183,7 @@ async def _write(socket: web.WebSocketResponse, services: Services, listener: Li
 
 
 async def _send(socket: web.WebSocketResponse, kind: str, data: Mapping[str, object]) -> None:
-    await socket.send_str(json.dumps({"type": str(kind), "data": data}))
+    await socket.send_str(json.dumps({"type": str(kind), **({kind: data} if kind in _WRAPPED else data)}))
 
 
 async def take_snapshot(services: Services) -> dict[str, object]:

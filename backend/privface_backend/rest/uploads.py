@@ -49,8 +49,8 @@ class UploadedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """What came in: the files in their order, and the other fields with all their values. ``cards`` has one entry
-    a file: the ``card`` field that followed or, in the list ``cards``, the one of the same place."""
+    """What came in: the files in their order, and the other fields with all their values; a card in the header counts
+    as the field ``card``."""
 
     files: tuple[UploadedFile, ...]
     fields: dict[str, list[str]] = field(default_factory=dict, repr=False)

@@ -219,6 +219,8 @@ def _connect(path: Path) -> sqlite3.Connection:
             "PRAGMA trusted_schema=OFF",
             # No temporary file beside the database gets what a VACUUM or a sort holds.
             "PRAGMA temp_store=MEMORY",
+            # Kibibytes: what is read often is in the index already.
+            "PRAGMA cache_size=-512",
         ):
             connection.execute(pragma).fetchall()
     except BaseException:

@@ -26,6 +26,8 @@ SCALES: Final = (1.0, 0.75, 0.5)
 _LEAST_SCORE: Final = 0.3
 _SAME_FACE: Final = 0.5
 _SHORTEST: Final = 8
+# The width in pixels from which YuNet finds nearly every face.
+_SEEN_FROM: Final = 24
 
 
 class YuNetDetector:
@@ -54,8 +56,12 @@ class YuNetDetector:
             for face in found:
                 if face.score >= self._sure and all(face.box.overlap(other.box) < _SAME_FACE for other in faces):
                     faces.append(face)
-        merged = [_mean([face, *(_same(face, found) for found in sizes)]) for face in faces]
-        return best_first(merged, pixels)
+        views = [
+            [(scale, _same(face, found)) for (scale, _), found in zip(self._networks, sizes, strict=True)]
+            for face in faces
+        ]
+        merged = [_merge(face, seen) for face, seen in zip(faces, views, strict=True)]
+        return best_first([face for face in merged if face.score >= self._sure], pixels)
 
     @staticmethod
     def _look(network: cv2.FaceDetectorYN, pixels: Pixels, scale: float) -> list[DetectedFace]:
@@ -87,15 +93,22 @@ def _same(face: DetectedFace, found: Sequence[DetectedFace]) -> DetectedFace | N
     return next((other for other in found if other.box.overlap(face.box) >= _SAME_FACE), None)
 
 
-def _mean(seen: Sequence[DetectedFace | None]) -> DetectedFace:
-    """One face out of its views: the first names it, the others (itself among them) are averaged."""
-    first, *views = seen
-    assert first is not None  # noqa: S101  # the face that the others were matched with
-    same = [view for view in views if view is not None]
+def _merge(face: DetectedFace, views: Sequence[tuple[float, DetectedFace | None]]) -> DetectedFace:
+    """One face out of its views, by scale: box and landmarks averaged over those that see it.
+
+    The score is the mean over the sizes that should see it, where it is large enough for them: the back of a head
+    looks like a face in one size or another, a face does in all.
+    """
+    same = [view for _, view in views if view is not None]
     boxes = np.mean([[view.box.x, view.box.y, view.box.width, view.box.height] for view in same], axis=0)
     landmarks = np.mean([view.landmarks for view in same if view.landmarks is not None], axis=0)
+    scores = [
+        0.0 if view is None else view.score for scale, view in views if view is face or face.width * scale >= _SEEN_FROM
+    ]
     return DetectedFace(
-        box=Box(*(float(side) for side in boxes)), score=first.score, landmarks=np.asarray(landmarks, dtype=np.float32)
+        box=Box(*(float(side) for side in boxes)),
+        score=float(np.mean(scores)),
+        landmarks=np.asarray(landmarks, dtype=np.float32),
     )
 
 

@@ -1,1 +1,1 @@
-""""""
+"""Engines that give frames: videos, camera links, webcams."""

@@ -1,0 +1,286 @@
+"""Frames of cameras: counts, events, states; and the cameras and events themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from privface_backend.errors import PrivFaceError
+from privface_backend.events import Bus, Message
+from privface_backend.gallery.index import GalleryIndex
+from privface_backend.pipeline.cameras import MOST_CAMERAS, Camera, Cameras
+from privface_backend.pipeline.enrollment import EnrollmentBar
+from privface_backend.pipeline.household import Household
+from privface_backend.pipeline.intake import Intake
+from privface_backend.pipeline.lane import Lane, open_lane
+from privface_backend.pipeline.pictures import PictureLimits
+from privface_backend.pipeline.process import Process
+from privface_backend.pipeline.recognition import Recognition, RecognitionRules, Timed
+from privface_backend.protocol import (
+    AppliedBy,
+    ErrorCode,
+    Event,
+    FrameCard,
+    FrameSource,
+    Outcome,
+    Phase,
+    Privacy,
+    Reason,
+    Requestor,
+)
+from support.backend import ADA, BEN, held, picture
+from support.process import make_process
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+LIFETIME = timedelta(seconds=30)
+
+
+@dataclass
+class Watched:
+    """What the observers of recognition were told."""
+
+    looked_at: list[Timed] = field(default_factory=list)
+    codes: list[ErrorCode] = field(default_factory=list)
+
+    def looked(self, timed: Timed) -> None:
+        self.looked_at.append(timed)
+
+    def skipped(self, code: ErrorCode) -> None:
+        self.codes.append(code)
+
+
+@dataclass
+class House:
+    lane: Lane
+    recognition: Recognition
+    cameras: Cameras
+    household: Household
+    intake: Intake
+    observer: Watched
+    recorded: list[Event] = field(default_factory=list)
+    told: list[Message] = field(default_factory=list)
+
+    def camera(self, name: str) -> Camera:
+        return next(camera for camera in self.cameras.all() if camera.name == name)
+
+
+@contextlib.asynccontextmanager
+async def house(process: Process | None = None, *, start: bool = True) -> AsyncIterator[House]:
+    rules = RecognitionRules(
+        limits=PictureLimits(),
+        default_privacy=Privacy(parameter=17),
+        ladder=(0.02,),
+        caution=0.0,
+        margin=0.02,
+        enrollment=EnrollmentBar(),
+    )
+    async with open_lane(4) as lane:
+        recognition = Recognition(lane, GalleryIndex(), rules, lambda: process or make_process())
+        if start:
+            await recognition.start()
+        cameras, household, bus, observer = Cameras(), Household(LIFETIME), Bus(), Watched()
+        recorded: list[Event] = []
+        told: list[Message] = []
+        bus.call(told.append)
+        recognition.observe(observer)
+        intake = Intake(
+            recognition=recognition,
+            cameras=cameras,
+            household=household,
+            bus=bus,
+            record=recorded.extend,
+            clock=lambda: NOW,
+            lifetime=LIFETIME,
+        )
+        yield House(lane, recognition, cameras, household, intake, observer, recorded, told)
+
+
+def card(camera: str = "door", **changes: object) -> FrameCard:
+    return replace(FrameCard(camera=camera, captured_at=NOW), **changes)  # type: ignore[arg-type]  # of a card's fields
+
+
+async def code_of(asked: asyncio.Task[object]) -> ErrorCode:
+    with pytest.raises(PrivFaceError) as error:
+        await asked
+    return error.value.code
+
+
+async def test_a_frame_becomes_events_that_are_kept_and_told() -> None:
+    async with house() as home:
+        seen = await home.intake.camera_frame(picture(ADA, BEN), card())
+        assert [event.outcome for event in seen.events] == [Outcome.UNKNOWN] * 2
+        assert home.recorded == list(seen.events)
+        assert [message.kind for message in home.told] == ["event", "event", "state"]
+        assert [message.subject for message in home.told[:2]] == list(seen.events)
+        assert home.told[0].payload == seen.events[0].to_dict()
+        assert home.told[2].payload["unknown"] == 2
+        assert (home.camera("door").frames, home.camera("door").skipped) == (1, 0)
+        assert home.observer.looked_at == [seen.timed]
+        latency = seen.timed.latency_ms
+        assert latency["total"] == pytest.approx(sum(ms for stage, ms in latency.items() if stage != "total"))
+        assert {"queue", "decode", "anonymize", "detect", "represent", "verify"} < set(latency)
+
+
+async def test_a_frame_without_a_face_is_no_event() -> None:
+    async with house() as home:
+        seen = await home.intake.camera_frame(picture(), card())
+        assert seen.events == ()
+        assert not home.recorded
+        assert not home.told
+        assert seen.timed.judgement.reason is Reason.NO_FACE
+        assert home.camera("door").frames == 1
+
+
+async def test_a_disabled_camera_s_frames_are_not_looked_at() -> None:
+    async with house() as home:
+        home.cameras.enable("door", enabled=False)
+        with pytest.raises(PrivFaceError) as error:
+            await home.intake.camera_frame(picture(ADA), card())
+        assert error.value.code is ErrorCode.CAMERA_DISABLED
+        assert not home.recorded
+        assert home.lane.counts.finished == 1  # the making of the engines
+        assert home.camera("door").skipped == 1
+        assert home.observer.codes == [ErrorCode.CAMERA_DISABLED]
+        home.cameras.enable("door", enabled=True)
+        assert (await home.intake.camera_frame(picture(ADA), card())).events
+
+
+async def test_a_superseded_frame_counts_as_skipped() -> None:
+    async with house() as home, held(home.lane) as hold:
+        old: asyncio.Task[object] = asyncio.create_task(home.intake.camera_frame(picture(ADA), card()))
+        await asyncio.sleep(0)
+        new = asyncio.create_task(home.intake.camera_frame(picture(ADA), card()))
+        await asyncio.sleep(0)
+        hold.let_go()
+        assert await code_of(old) is ErrorCode.SUPERSEDED
+        await new
+        assert (home.camera("door").frames, home.camera("door").skipped) == (1, 1)
+        assert home.observer.codes == [ErrorCode.SUPERSEDED]
+        assert len(home.recorded) == 1
+
+
+async def test_a_bad_frame_and_a_cancelled_one_count_as_skipped() -> None:
+    async with house() as home:
+        with pytest.raises(PrivFaceError):
+            await home.intake.camera_frame(b"no picture", card())
+        async with held(home.lane) as hold:
+            asked = asyncio.create_task(home.intake.camera_frame(picture(ADA), card()))
+            await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            hold.let_go()
+        assert (home.camera("door").frames, home.camera("door").skipped) == (0, 2)
+
+
+async def test_a_camera_s_own_parameter_goes_before_the_default() -> None:
+    async with house() as home:
+        home.cameras.set_parameter("door", 31)
+        (event,) = (await home.intake.camera_frame(picture(ADA), card())).events
+        assert (event.privacy.parameter, event.privacy.applied_by) == (31, AppliedBy.BACKEND)
+        (event,) = (await home.intake.camera_frame(picture(ADA), card("hall"))).events
+        assert event.privacy.parameter == 17
+        home.cameras.set_parameter("door", None)
+        (event,) = (await home.intake.camera_frame(picture(ADA), card())).events
+        assert event.privacy.parameter == 17
+
+
+async def test_before_the_engines_are_made() -> None:
+    async with house(start=False) as home:
+        assert not home.recognition.ready
+        with pytest.raises(PrivFaceError) as error:
+            await home.intake.camera_frame(picture(ADA), card())
+        assert error.value.code is ErrorCode.WEIGHTS_MISSING
+        with pytest.raises(PrivFaceError):
+            await home.recognition.represent(picture(ADA))
+
+
+async def test_a_default_that_the_method_does_not_take_is_said_at_the_start() -> None:
+    async with house(start=False) as home:
+        home.recognition.rules = replace(home.recognition.rules, default_privacy=Privacy(parameter=16))
+        with pytest.raises(PrivFaceError) as error:
+            await home.recognition.start()
+        assert error.value.code is ErrorCode.BAD_PRIVACY_PARAMETER
+        assert not home.recognition.ready
+
+
+async def test_caution_raises_every_threshold_but_never_to_one() -> None:
+    async with house() as home:
+        plain = (await home.recognition.identify(picture(ADA))).judgement.faces[0].result.threshold
+        home.recognition.rules = replace(home.recognition.rules, caution=0.05)
+        careful = (await home.recognition.identify(picture(ADA))).judgement.faces[0].result.threshold
+        home.recognition.rules = replace(home.recognition.rules, caution=0.9)
+        closed = (await home.recognition.identify(picture(ADA))).judgement.faces[0].result.threshold
+        assert plain is not None
+        assert careful == pytest.approx(plain + 0.05)
+        assert closed == pytest.approx(0.99)
+
+
+async def test_events_say_what_the_card_said() -> None:
+    asked = card(
+        source=FrameSource.FRIGATE,
+        source_event_id="frigate-1",
+        request_id="request-1",
+        requestor=Requestor(id="anna", type="NSSD"),
+        captured_at=NOW - timedelta(seconds=5),
+    )
+    async with house() as home:
+        (event,) = (await home.intake.camera_frame(picture(ADA), asked)).events
+    assert (event.source, event.source_event_id, event.request_id) == (FrameSource.FRIGATE, "frigate-1", "request-1")
+    assert event.requestor == asked.requestor
+    assert (event.ts, event.captured_at, event.expires_at) == (NOW, asked.captured_at, asked.captured_at + LIFETIME)
+    assert (event.phase, event.outcome, event.reason) == (Phase.CONFIRMED, Outcome.UNKNOWN, Reason.NOBODY_ENROLLED)
+    assert event.votes == {"known": 0, "unknown": 1}
+    assert event.faces == 1
+    assert event.person_id is event.person is None
+    assert event.box is not None
+    assert event.privacy.relative is not None
+    assert Event.from_dict(event.to_dict()).event_id == event.event_id
+
+
+async def test_ids_differ_and_a_clock_ahead_prolongs_nothing() -> None:
+    async with house() as home:
+        events = (
+            await home.intake.camera_frame(picture(ADA, BEN), card(captured_at=NOW + timedelta(minutes=4)))
+        ).events
+    assert len({event.event_id for event in events} | {event.visit_id for event in events}) == 4
+    assert {event.expires_at for event in events} == {NOW + LIFETIME}
+    relatives = {round(event.privacy.relative or 0, 3) for event in events}
+    assert len(events) == 2
+    assert all(relatives)
+
+
+async def test_there_are_only_so_many_cameras() -> None:
+    async with house() as home:
+        timed = await home.recognition.identify(picture(ADA))
+        for number in range(MOST_CAMERAS):
+            home.intake.tell(timed, card(f"camera {number}"))
+        with pytest.raises(PrivFaceError) as error:
+            home.intake.tell(timed, card("one more"))
+        assert error.value.code is ErrorCode.OVERLOADED
+        with pytest.raises(PrivFaceError):
+            await home.intake.camera_frame(picture(ADA), card("one more"))
+        assert len(home.household.cameras(NOW)) == MOST_CAMERAS
+        assert len(tuple(home.cameras.all())) == MOST_CAMERAS
+        home.intake.tell(timed, card("camera 0"))
+
+
+def test_cameras_tell_of_changes() -> None:
+    changed: list[Camera] = []
+    cameras = Cameras(changed.append)
+    cameras.get("door")
+    cameras.get("door")
+    cameras.enable("door", enabled=False)
+    cameras.set_parameter("door", 31)
+    cameras.count("door", skipped=False)
+    cameras.count("door", skipped=True)
+    assert changed == [
+        Camera(name="door"),
+        Camera(name="door", enabled=False),
+        Camera(name="door", enabled=False, parameter=31),
+    ]
+    assert tuple(cameras.all()) == (Camera(name="door", enabled=False, parameter=31, frames=1, skipped=1),)
