@@ -1,36 +1,34 @@
 """The configuration: one YAML or TOML file, environment variables, flags; loaded once, then frozen.
 
 What comes later wins: defaults, file, environment (``PRIVFACE_SECTION__KEY``), flags. Every problem is
-reported at once, a file's with its line.
+reported at once, a file's with its line. ``docs/CONFIGURATION.md`` lists all settings.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-import types
 import typing
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import platformdirs
 import voluptuous as vol
-import yaml
+from yarl import URL
 
 from privface_backend.domain.frames import WORKING_SIZE
 from privface_backend.domain.privacy import LADDER
-from privface_backend.errors import SettingsError
+from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import DEFAULT_PORT
-from privface_backend.settings_file import Lines, read_settings_file
+from privface_backend.settings_file import GivenSettings, Name, between, one_of, read_settings_file
 
-ENVIRONMENT_PREFIX: Final = "PRIVFACE_"
 _TOP_LEVEL: Final = ("data_dir", "models_dir")
-# Variables that are the scripts' own, and no settings.
-_NOT_SETTINGS: Final = frozenset({"PRIVFACE_CONFIG"})
+_MOST_LEVELS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,115 +164,69 @@ class Settings:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            item.name: ("***" if getattr(value, item.name) else None)
-            if item.name == "password"
-            else _plain(getattr(value, item.name))
-            for item in dataclasses.fields(value)
-        }
-    if isinstance(value, Path):
+        return {item.name: _shown(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Path | StrEnum):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
 
 
-def _between(low: float, high: float) -> Any:
-    return vol.Range(min=low, max=high, msg=f"expected {low:g} to {high:g}")
+def _shown(key: str, value: Any) -> Any:
+    if key == "password":
+        return "***" if value else None
+    return [_without_login(address) for address in value] if key == "allow" else _plain(value)
 
 
-def _odd_or_cell(value: int) -> int:
-    if not 1 <= value <= 256:
-        raise vol.Invalid("expected 1 to 256 (gaussian: an odd kernel size)")
-    return value
+def _without_login(address: str) -> str:
+    """A camera's address without user, password and query, where cameras take keys."""
+    try:
+        url = URL(address)
+    except ValueError:
+        return "***"
+    if url.raw_user or url.raw_password:
+        url = url.with_password(None).with_user("***")
+    shown = url.with_query(None).with_fragment(None).human_repr()
+    return f"{shown}?***" if url.raw_query_string else shown
+
+
+def _ladder(values: tuple[float, ...]) -> tuple[float, ...]:
+    rising = all(low < high for low, high in itertools.pairwise((0.0, *values)))
+    if not rising or not 1 <= len(values) <= _MOST_LEVELS or not 0.001 <= min(values) <= max(values) <= 0.2:
+        raise vol.Invalid(f"expected 1 to {_MOST_LEVELS} rising values from 0.001 to 0.2")
+    return values
 
 
 # What a value must satisfy beyond its type; the type itself comes from the dataclass.
-_CHECKS: Final[Mapping[tuple[str, str], Any]] = {
-    ("server", "port"): _between(0, 65535),
-    ("server", "body_megabytes"): _between(1, 4096),
-    ("engines", "backend"): vol.In(("onnx", "tensorflow", "pytorch")),
-    ("privacy", "parameter"): _odd_or_cell,
-    ("privacy", "ladder"): [_between(0.001, 0.2)],
-    ("pipeline", "working_size"): _between(160, 3840),
-    ("pipeline", "waiting"): _between(1, 1000),
-    ("pipeline", "picture_megabytes"): _between(1, 1024),
-    ("pipeline", "picture_megapixels"): _between(1, 200),
-    ("pipeline", "video_megabytes"): _between(1, 4096),
-    ("pipeline", "video_seconds"): _between(1, 86400),
-    ("decision", "caution"): _between(-0.3, 0.5),
-    ("decision", "margin"): _between(0, 0.5),
-    ("decision", "smallest_face"): _between(8, 1000),
-    ("decision", "event_seconds"): _between(1, 3600),
-    ("decision", "hold_seconds"): _between(1, 86400),
-    ("broker", "port"): _between(0, 65535),
-    ("links", "seconds"): _between(1, 3600),
-    ("sifis", "without_token"): vol.In(("never", "loopback", "always")),
-    ("retention", "event_days"): _between(0, 3650),
-    ("log", "level"): vol.In(("debug", "info", "warning", "error")),
+_CHECKS: Final[Mapping[Name, Any]] = {
+    ("server", "port"): between(0, 65535),
+    ("server", "body_megabytes"): between(1, 4096),
+    ("engines", "backend"): one_of("onnx", "tensorflow", "pytorch"),
+    ("privacy", "ladder"): _ladder,
+    ("pipeline", "working_size"): between(160, 3840),
+    ("pipeline", "waiting"): between(1, 1000),
+    ("pipeline", "picture_megabytes"): between(1, 1024),
+    ("pipeline", "picture_megapixels"): between(1, 200),
+    ("pipeline", "video_megabytes"): between(1, 4096),
+    ("pipeline", "video_seconds"): between(1, 86400),
+    ("decision", "caution"): between(-0.3, 0.5),
+    ("decision", "margin"): between(0, 0.5),
+    ("decision", "smallest_face"): between(8, 1000),
+    ("decision", "event_seconds"): between(1, 3600),
+    ("decision", "hold_seconds"): between(1, 86400),
+    ("broker", "port"): between(0, 65535),
+    ("links", "seconds"): between(1, 3600),
+    ("sifis", "without_token"): one_of("never", "loopback", "always"),
+    ("retention", "event_days"): between(0, 3650),
+    ("log", "level"): one_of("debug", "info", "warning", "error"),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    path: tuple[str, ...]
-    text: str
-    source: str
-
-
-def _kind(annotation: Any) -> Any:
-    """The voluptuous check for a field's type."""
-    arguments = typing.get_args(annotation)
-    if isinstance(annotation, types.UnionType):
-        return _optional(_kind(next(argument for argument in arguments if argument is not type(None))))
-    if typing.get_origin(annotation) is tuple:
-        return vol.All([_kind(arguments[0])], vol.Coerce(tuple))
-    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
-        allowed = [member.value for member in annotation]
-        return vol.All(vol.In(allowed, msg=f"expected one of {', '.join(allowed)}"), annotation)
-    return _PLAIN[annotation]
-
-
-def _rule(annotation: Any, check: Any) -> Any:
-    """The field's type, and what its value must satisfy beyond that."""
-    if check is None:
-        return _kind(annotation)
-    both = vol.All(_kind(annotation), check)
-    return _optional(both) if isinstance(annotation, types.UnionType) else both
-
-
-def _optional(rule: Any) -> Any:
-    inner = vol.Schema(rule)
-    return lambda value: None if value is None else inner(value)
-
-
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise vol.Invalid("expected a number")
-    return value
-
-
-_PLAIN: Final[Mapping[Any, Any]] = {
-    Path: vol.All(vol.Any(str, msg="expected a path"), vol.Length(min=1), lambda text: Path(text).expanduser()),
-    float: vol.All(vol.Any(float, int, msg="expected a number"), _no_bool, vol.Coerce(float)),
-    int: vol.All(vol.Any(int, msg="expected a whole number"), _no_bool),
-    bool: vol.Any(bool, msg="expected true or false"),
-    str: vol.Any(str, msg="expected a text"),
-}
-
-
-def _section_types() -> dict[str, Any]:
-    hints = typing.get_type_hints(Settings)
-    return {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
-
-
-def _schema() -> vol.Schema:
-    sections: dict[Any, Any] = {vol.Optional(key): _kind(Path) for key in _TOP_LEVEL}
-    for section, kind in _section_types().items():
-        hints = typing.get_type_hints(kind)
-        keys = {}
-        for item in dataclasses.fields(kind):
-            keys[vol.Optional(item.name)] = _rule(hints[item.name], _CHECKS.get((section, item.name)))
-        sections[vol.Optional(section)] = keys
-    return vol.Schema(sections)
+def setting_types() -> dict[Name, Any]:
+    """Every setting's name and type, in order."""
+    found: dict[Name, Any] = {(key,): Path for key in _TOP_LEVEL}
+    for section, kind in typing.get_type_hints(Settings).items():
+        if dataclasses.is_dataclass(kind):
+            found.update({(section, key): hint for key, hint in typing.get_type_hints(kind).items()})
+    return found
 
 
 def load_settings(
@@ -290,95 +242,68 @@ def load_settings(
     Raises:
         SettingsError: with every problem of file, environment and flags.
     """
-    environment = os.environ if environment is None else environment
-    problems: list[_Problem] = []
-    lines: Lines = {}
-    given: dict[str, Any] = {}
-    origin: dict[tuple[str, ...], str] = {}
+    given = GivenSettings(setting_types(), _CHECKS)
     if config is not None:
-        data, lines = read_settings_file(config)
-        _merge(given, origin, _flatten(data), config.name)
-    _merge(given, origin, _from_environment(environment, problems), "the environment")
-    named = {tuple(key.split(".")): value for key, value in (flags or {}).items() if value is not None}
-    _merge(given, origin, named, "the command line")
-    try:
-        checked = _schema()(given)
-    except vol.MultipleInvalid as invalid:
-        for error in invalid.errors:
-            path = tuple(str(part) for part in error.path if not isinstance(part, int))
-            problems.append(_Problem(path, _words(error), origin.get(path, config.name if config else "the settings")))
-    if problems:
-        raise SettingsError([_line(problem, lines, config) for problem in problems])
-    settings = _build(checked)
-    if more := settings.mqtt.problems():
-        raise SettingsError(more)
+        given.take_file(read_settings_file(config), config.name)
+    given.take_environment(os.environ if environment is None else environment)
+    for dotted, value in (flags or {}).items():
+        if value is not None:
+            given.take(tuple(dotted.split(".")), value, "the command line")
+    given.check()
+    settings = _build(given.values)
+    for name, text in (*_mqtt_problems(settings.mqtt), *_engine_problems(settings, given.values)):
+        given.refuse(name, text)
+    if given.problems:
+        raise SettingsError(given.problems)
     return settings
 
 
-def _build(checked: Mapping[str, Any]) -> Settings:
-    data_dir = checked.get("data_dir") or Path(platformdirs.user_data_dir("privface", appauthor=False))
-    sections = {name: kind(**checked.get(name, {})) for name, kind in _section_types().items()}
+def _build(values: Mapping[Name, Any]) -> Settings:
+    data_dir = values.get(("data_dir",)) or Path(platformdirs.user_data_dir("privface", appauthor=False))
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        if len(name) == 2:
+            sections.setdefault(name[0], {})[name[1]] = value
+    hints = typing.get_type_hints(Settings)
     return Settings(
-        data_dir=Path(data_dir).absolute(),
-        models_dir=Path(checked.get("models_dir") or Path(data_dir) / "models").absolute(),
-        broker_configured="host" in checked.get("mqtt", {}),
-        **sections,
+        data_dir=data_dir.absolute(),
+        models_dir=(values.get(("models_dir",)) or data_dir / "models").absolute(),
+        broker_configured=("mqtt", "host") in values,
+        **{section: hints[section](**keys) for section, keys in sections.items()},
     )
 
 
-def _words(error: vol.Invalid) -> str:
-    if "extra keys not allowed" in str(error.msg):
-        return "no such setting"
-    return str(error.msg).replace("for dictionary value", "").strip()
+def _mqtt_problems(mqtt: MqttSettings) -> Iterator[tuple[Name, str]]:
+    for problem in mqtt.problems():
+        names, _, text = problem.partition(": ")
+        first, *others = names.split(", ")
+        yield tuple(first.split(".")), f"with {others[0]}: {text}" if others else text
+    for key in ("ca_file", "cert_file", "key_file"):
+        path = getattr(mqtt, key)
+        if path is not None and not path.is_file():
+            yield ("mqtt", key), "there is no such file"
 
 
-def _line(problem: _Problem, lines: Lines, config: Path | None) -> str:
-    name = ".".join(problem.path) or "the file"
-    at = lines.get(problem.path)
-    known = config is not None and problem.source == config.name and at is not None
-    where = f"{problem.source}, line {at}" if known else problem.source
-    return f"{where}: {name}: {problem.text}"
+def _engine_problems(settings: Settings, given: Mapping[Name, Any]) -> Iterator[tuple[Name, str]]:
+    """What is wrong with the names of engines, and with the privacy parameter; the defaults need no look."""
+    if not any(name[0] in {"engines", "privacy"} for name in given):
+        return
+    from privface_backend.models.store import WeightsStore  # noqa: PLC0415  # those who set no engine needn't wait
+    from privface_backend.plugins.ports import EngineContext  # noqa: PLC0415  # as above
+    from privface_backend.plugins.registry import Registry  # noqa: PLC0415  # as above
+    from privface_backend.plugins.spec import EngineKind  # noqa: PLC0415  # as above
 
-
-def _flatten(data: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    flat: dict[tuple[str, ...], Any] = {}
-    for key, value in data.items():
-        path = (*prefix, str(key))
-        if isinstance(value, Mapping) and not prefix:
-            flat.update(_flatten(value, path))
-        else:
-            flat[path] = value
-    return flat
-
-
-def _merge(
-    given: dict[str, Any], origin: dict[tuple[str, ...], str], flat: Mapping[tuple[str, ...], Any], source: str
-) -> None:
-    for path, value in flat.items():
-        origin[path] = source
-        if len(path) == 1:
-            given[path[0]] = value
-        else:
-            section = given.setdefault(path[0], {})
-            if isinstance(section, dict):
-                section[".".join(path[1:])] = value
-
-
-def _from_environment(environment: Mapping[str, str], problems: list[_Problem]) -> dict[tuple[str, ...], Any]:
-    flat: dict[tuple[str, ...], Any] = {}
-    sections = _section_types()
-    for variable, text in environment.items():
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in _NOT_SETTINGS:
-            continue
-        path = tuple(variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
-        wants_text = path[0] in _TOP_LEVEL or (
-            len(path) == 2 and path[0] in sections and typing.get_type_hints(sections[path[0]]).get(path[1]) in _TEXTS
-        )
+    registry = Registry()
+    for kind in (EngineKind.DETECTOR, EngineKind.RECOGNIZER, EngineKind.ALIGNER):
+        if getattr(settings.engines, kind) not in registry.names(kind):
+            yield ("engines", kind.value), f"expected one of {', '.join(registry.names(kind))}"
+    privacy = settings.privacy
+    if privacy.method not in (methods := registry.names(EngineKind.ANONYMIZER)):
+        yield ("privacy", "method"), f"expected one of {', '.join(methods)}"
+    elif privacy != replace(PrivacySettings(), ladder=privacy.ladder, require_client=privacy.require_client):
+        context = EngineContext(weights=WeightsStore(settings.models_dir))
         try:
-            flat[path] = text if wants_text else yaml.safe_load(text)
-        except yaml.YAMLError:
-            problems.append(_Problem(path, "can't be read", "the environment"))
-    return flat
-
-
-_TEXTS: Final = (str, str | None, Path, Path | None)
+            registry.create(EngineKind.ANONYMIZER, privacy.method, context).validate(privacy.parameter)
+        except PrivFaceError as error:
+            key = "parameter" if ("privacy", "parameter") in given else "method"
+            yield ("privacy", key), f"{error.message} Allowed as privacy.parameter: {error.allowed}"

@@ -1,38 +1,68 @@
-"""A settings file's data, and the line that each setting stands on."""
+"""Where settings come from: a file with the line of each, the environment; and what type each must have."""
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
+import types
 import typing
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import voluptuous as vol
 import yaml
 
 from privface_backend.errors import SettingsError
 
-Lines = dict[tuple[str, ...], int]
-"""From a setting's path to its line, from 1."""
+Name = tuple[str, ...]
+"""A setting's section and key; a top-level setting's key alone."""
+
+# What YAML and TOML raise for a text that they can't make data of, beside their own errors.
+_UNREADABLE: Final = (ValueError, RecursionError, OverflowError)
+ENVIRONMENT_PREFIX: Final = "PRIVFACE_"
+# The command line's own, and those of the scripts and the compose file: no settings.
+NOT_SETTINGS: Final = frozenset(
+    {"PRIVFACE_CONFIG", "PRIVFACE_TOKEN", "PRIVFACE_EXTRAS", "PRIVFACE_PYTHON", "PRIVFACE_BIND"}
+)
+_TEXTS: Final = (str, str | None, Path, Path | None)
 
 
-def read_settings_file(config: Path) -> tuple[dict[str, Any], Lines]:
-    """The file's data, and the line of each setting."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsFile:
+    """A file's settings by name, the line (from 1) of each, and the lines where one is set a second time."""
+
+    values: Mapping[Name, Any]
+    lines: Mapping[Name, int]
+    repeated: tuple[tuple[Name, int], ...] = ()
+
+
+def read_settings_file(config: Path) -> SettingsFile:
+    """Read a YAML file, or a TOML file if it is called ``….toml``.
+
+    Raises:
+        SettingsError: it can't be read, or is neither.
+    """
     try:
-        text = config.read_text(encoding="utf-8")
+        text = config.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise SettingsError([f"{config}: can't be read: {reason}"]) from None
-    reader: Callable[[str, str], tuple[Any, Lines]]
-    reader = _read_toml if config.suffix.lower() == ".toml" else _read_yaml
-    data, lines = reader(text, config.name)
+    data, found = (_read_toml if config.suffix.lower() == ".toml" else _read_yaml)(text, config.name)
     if not isinstance(data, dict):
         raise SettingsError([f"{config.name}: expected sections with settings"])
-    return data, lines
+    lines: dict[Name, int] = {}
+    repeated = []
+    for name, line in found:
+        if lines.setdefault(name, line) != line:
+            repeated.append((name, line))
+    return SettingsFile(values=_flatten(data), lines=lines, repeated=tuple(repeated))
 
 
-def _read_yaml(text: str, name: str) -> tuple[Any, Lines]:
+def _read_yaml(text: str, name: str) -> tuple[Any, list[tuple[Name, int]]]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -40,28 +70,176 @@ def _read_yaml(text: str, name: str) -> tuple[Any, Lines]:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise SettingsError([f"{name}{where}: not YAML: {getattr(error, 'problem', 'unreadable')}"]) from None
-    return data or {}, dict(_yaml_lines(node, ()))
+    except _UNREADABLE:
+        raise SettingsError([f"{name}: not YAML: a value that can't be read"]) from None
+    return {} if data is None else data, list(_yaml_lines(node, ()))
 
 
-def _yaml_lines(node: Any, prefix: tuple[str, ...]) -> typing.Iterator[tuple[tuple[str, ...], int]]:
+def _yaml_lines(node: Any, section: Name) -> typing.Iterator[tuple[Name, int]]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            path = (*prefix, str(key.value))
-            yield path, key.start_mark.line + 1
-            yield from _yaml_lines(value, path)
+            name = (*section, str(key.value))
+            yield name, key.start_mark.line + 1
+            if not section:
+                yield from _yaml_lines(value, name)
 
 
-def _read_toml(text: str, name: str) -> tuple[Any, Lines]:
+def _read_toml(text: str, name: str) -> tuple[Any, list[tuple[Name, int]]]:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"{name}: not TOML: {error}"]) from None
-    lines: Lines = {}
-    section: tuple[str, ...] = ()
+    except _UNREADABLE:
+        raise SettingsError([f"{name}: not TOML: a value that can't be read"]) from None
+    lines: dict[Name, int] = {}
+    section: Name = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
             section = tuple(header[1].split("."))
             lines.setdefault(section, number)
         elif key := re.match(r"\s*([\w.-]+)\s*=", line):
             lines.setdefault((*section, *key[1].split(".")), number)
-    return data, lines
+    return data, list(lines.items())
+
+
+def _flatten(data: Mapping[Any, Any]) -> dict[Name, Any]:
+    """Values by name; of a section that is there but empty, nothing."""
+    flat: dict[Name, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            flat.update({(str(key), str(inner)): item for inner, item in value.items()})
+        elif value is not None:
+            flat[str(key),] = value
+    return flat
+
+
+def read_variable(text: str, annotation: Any) -> Any:
+    """An environment variable's value: as it stands for a text or a path, otherwise as YAML reads it.
+
+    Raises:
+        ValueError: YAML can't read it.
+    """
+    if annotation in _TEXTS:
+        return text
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, *_UNREADABLE):
+        raise ValueError from None
+
+
+@dataclass(slots=True)
+class GivenSettings:
+    """What was given, where each came from, and what is wrong with it.
+
+    ``types`` of all settings there are; ``rules``: what a value must satisfy beyond its type.
+    """
+
+    types: Mapping[Name, Any]
+    rules: Mapping[Name, Any]
+    values: dict[Name, Any] = field(default_factory=dict)
+    origins: dict[Name, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def take_file(self, file: SettingsFile, label: str) -> None:
+        for name, line in file.repeated:
+            self.problems.append(f"{label}, line {line}: {'.'.join(name)}: is set twice")
+        for name, value in file.values.items():
+            at = file.lines.get(name, file.lines.get(name[:1]))
+            self.take(name, value, label if at is None else f"{label}, line {at}")
+
+    def take_environment(self, environment: Mapping[str, str]) -> None:
+        """Take the variables that are settings; an empty one counts as not set."""
+        for variable, text in sorted(environment.items()):
+            if not variable.startswith(ENVIRONMENT_PREFIX) or variable in NOT_SETTINGS or not text:
+                continue
+            name = tuple(variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+            origin = f"the environment ({variable})"
+            try:
+                self.take(name, read_variable(text, self.types.get(name)), origin)
+            except ValueError:
+                self.problems.append(f"{origin}: {'.'.join(name)}: can't be read")
+
+    def take(self, name: Name, value: Any, origin: str) -> None:
+        self.values[name] = value
+        self.origins[name] = origin
+
+    def refuse(self, name: Name, text: str) -> None:
+        self.problems.append(f"{self.origins.get(name, 'the settings')}: {'.'.join(name)}: {text}")
+
+    def check(self) -> None:
+        """Turn each value into its setting's type; refuse, and leave out, what can't be."""
+        for name, value in tuple(self.values.items()):
+            del self.values[name]
+            if name not in self.types:
+                self.refuse(name, self._unknown(name))
+                continue
+            try:
+                self.values[name] = vol.Schema(type_rule(self.types[name], self.rules.get(name)))(value)
+            except vol.MultipleInvalid as invalid:
+                for text in dict.fromkeys(str(error.msg) for error in invalid.errors):
+                    self.refuse(name, text)
+
+    def _unknown(self, name: Name) -> str:
+        if any(known[:1] == name for known in self.types):
+            return "expected a section with settings"
+        written = ".".join(name).replace("_", ".")
+        names = {".".join(known).replace("_", "."): ".".join(known) for known in self.types}
+        near = difflib.get_close_matches(written, names, n=1, cutoff=0.8)
+        return "no such setting" + (f"; did you mean {names[near[0]]}?" if near else "")
+
+
+def type_rule(annotation: Any, check: Any = None) -> Any:
+    """The voluptuous rule for a field's type, and ``check`` beyond that."""
+    if isinstance(annotation, types.UnionType):
+        inner = vol.Schema(type_rule(_without_none(annotation), check))
+        return lambda value: None if value is None else inner(value)
+    rule = _plain_rule(annotation)
+    return rule if check is None else vol.All(rule, check)
+
+
+def _plain_rule(annotation: Any) -> Any:
+    if typing.get_origin(annotation) is tuple:
+        item = type_rule(typing.get_args(annotation)[0])
+        return vol.All(vol.Any(list, msg="expected a list, such as [a, b]"), [item], vol.Coerce(tuple))
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        # YAML reads the version 5 as a number.
+        return vol.All(vol.Coerce(str), one_of(*(member.value for member in annotation)), vol.Coerce(annotation))
+    return _PLAIN[annotation]
+
+
+def _without_none(annotation: Any) -> Any:
+    return next(argument for argument in typing.get_args(annotation) if argument is not type(None))
+
+
+def one_of(*allowed: str) -> Any:
+    """The rule for a choice."""
+    return vol.In(allowed, msg=f"expected one of {', '.join(allowed)}")
+
+
+def between(low: float, high: float) -> Any:
+    """The rule for a range of numbers."""
+    return vol.Range(min=low, max=high, msg=f"expected {low:g} to {high:g}")
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise vol.Invalid("expected a path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise vol.Invalid("names the home of a user that isn't there") from None
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise vol.Invalid("expected a number")
+    return value
+
+
+_PLAIN: Final[Mapping[Any, Any]] = {
+    Path: vol.All(vol.Any(str, msg="expected a path"), _path),
+    float: vol.All(vol.Any(float, int, msg="expected a number"), _no_bool, vol.Coerce(float)),
+    int: vol.All(vol.Any(int, msg="expected a whole number"), _no_bool),
+    bool: vol.Any(bool, msg="expected true or false"),
+    str: vol.Any(str, msg="expected a text (in quotes, if it looks like a number)"),
+}

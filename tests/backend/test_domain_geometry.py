@@ -36,8 +36,8 @@ def test_fractions_never_leave_the_frame(box: Box, size: Size) -> None:
     x, y, width, height = box.to_fractions(size)
     assert 0 <= x <= 1
     assert 0 <= y <= 1
-    assert 0 <= width
-    assert 0 <= height
+    assert width >= 0
+    assert height >= 0
     assert x + width <= 1 + 1e-12
     assert y + height <= 1 + 1e-12
     inside = box.intersection(Box.of_frame(size))

@@ -7,7 +7,6 @@ import math
 import random
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,9 +128,9 @@ def test_the_order_of_templates_is_of_no_matter(
     one = {c.person_id: c for c in LevelMatchedGallery(templates).search(probe, level)}
     other = {c.person_id: c for c in LevelMatchedGallery(shuffled).search(probe, level)}
     assert one.keys() == other.keys()
-    for person in one:
-        assert one[person].score == pytest.approx(other[person].score, abs=1e-5)
-        assert one[person].face_id == other[person].face_id
+    for person, candidate in one.items():
+        assert candidate.score == pytest.approx(other[person].score, abs=1e-5)
+        assert candidate.face_id == other[person].face_id
 
 
 @pytest.mark.parametrize("level", [CLEAR, PrivacyLevel("gaussian", 0.02), PrivacyLevel("gaussian", 0.1)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -112,16 +114,13 @@ def test_several_faces_are_shown_largest_first_and_can_be_chosen() -> None:
     draw_face(frame, BEN, 300, 80, 180)
     error = refusal(frame)
     assert error.code is ErrorCode.SEVERAL_FACES
-    boxes = error.details["boxes"]
+    boxes: Any = error.details["boxes"]
     assert boxes == [
         [round(300 / 640, 4), round(80 / 360, 4), round(180 / 640, 4), round(180 / 360, 4)],
         [round(20 / 640, 4), round(80 / 360, 4), round(160 / 640, 4), round(160 / 360, 4)],
     ]
     largest = enrolled(frame, choice=FaceChoice(largest=True)).vectors[0][1]
-    by_box = [
-        enrolled(frame, choice=FaceChoice(box=(box[0], box[1], box[2], box[3]))).vectors[0][1]
-        for box in boxes  # type: ignore[attr-defined]  # details are objects to readers of the wire
-    ]
+    by_box = [enrolled(frame, choice=FaceChoice(box=(box[0], box[1], box[2], box[3]))).vectors[0][1] for box in boxes]
     assert (largest == by_box[0]).all()
     ben = enrolled(pixels(BEN, side=180)).vectors[0][1]
     ada = enrolled(pixels(ADA)).vectors[0][1]

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,6 @@ from privface_backend.pipeline.household import Household
 from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.lane import Lane, open_lane
 from privface_backend.pipeline.pictures import PictureLimits
-from privface_backend.pipeline.process import Process
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules, Timed
 from privface_backend.protocol import (
     AppliedBy,
@@ -70,7 +70,7 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(process: Process | None = None, *, start: bool = True) -> AsyncIterator[House]:
+async def house(*, start: bool = True, **changes: Any) -> AsyncIterator[House]:
     rules = RecognitionRules(
         limits=PictureLimits(),
         default_privacy=Privacy(parameter=17),
@@ -79,8 +79,9 @@ async def house(process: Process | None = None, *, start: bool = True) -> AsyncI
         margin=0.02,
         enrollment=EnrollmentBar(),
     )
+    rules = replace(rules, **changes)
     async with open_lane(4) as lane:
-        recognition = Recognition(lane, GalleryIndex(), rules, lambda: process or make_process())
+        recognition = Recognition(lane, GalleryIndex(), rules, make_process)
         if start:
             await recognition.start()
         cameras, household, bus, observer = Cameras(), Household(LIFETIME), Bus(), Watched()
@@ -200,8 +201,7 @@ async def test_before_the_engines_are_made() -> None:
 
 
 async def test_a_default_that_the_method_does_not_take_is_said_at_the_start() -> None:
-    async with house(start=False) as home:
-        home.recognition.rules = replace(home.recognition.rules, default_privacy=Privacy(parameter=16))
+    async with house(start=False, default_privacy=Privacy(parameter=16)) as home:
         with pytest.raises(PrivFaceError) as error:
             await home.recognition.start()
         assert error.value.code is ErrorCode.BAD_PRIVACY_PARAMETER
@@ -209,15 +209,12 @@ async def test_a_default_that_the_method_does_not_take_is_said_at_the_start() ->
 
 
 async def test_caution_raises_every_threshold_but_never_to_one() -> None:
-    async with house() as home:
-        plain = (await home.recognition.identify(picture(ADA))).judgement.faces[0].result.threshold
-        home.recognition.rules = replace(home.recognition.rules, caution=0.05)
-        careful = (await home.recognition.identify(picture(ADA))).judgement.faces[0].result.threshold
-        home.recognition.rules = replace(home.recognition.rules, caution=0.9)
-        closed = (await home.recognition.identify(picture(ADA))).judgement.faces[0].result.threshold
-        assert plain is not None
-        assert careful == pytest.approx(plain + 0.05)
-        assert closed == pytest.approx(0.99)
+    thresholds = []
+    for caution in (0.0, 0.05, 0.9):
+        async with house(caution=caution) as home:
+            thresholds.append((await home.recognition.identify(picture(ADA))).judgement.faces[0].result.threshold)
+    assert thresholds[0] is not None
+    assert thresholds[1:] == pytest.approx([thresholds[0] + 0.05, 0.99])
 
 
 async def test_events_say_what_the_card_said() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -30,7 +31,12 @@ async def code_of(task: asyncio.Task[object]) -> ErrorCode:
 async def test_jobs_run_in_order_on_one_thread_of_its_own() -> None:
     async with open_lane() as lane:
         ran: list[int] = []
-        tasks = [await ask(lane, lambda n=n: (ran.append(n), threading.get_ident())[1]) for n in range(10)]  # type: ignore[misc]  # lambdas have no types
+
+        def work(number: int) -> int:
+            ran.append(number)
+            return threading.get_ident()
+
+        tasks = [await ask(lane, partial(work, number)) for number in range(10)]
         threads = set(await asyncio.gather(*tasks))
         assert ran == list(range(10))
         assert len(threads) == 1
@@ -60,7 +66,7 @@ async def test_a_running_job_is_not_superseded() -> None:
         await until(lambda: hold.running)
         second = await ask(lane, lambda: "second", "door")
         hold.let_go()
-        assert await asyncio.gather(first, second) == [None, "second"]
+        assert list(await asyncio.gather(first, second)) == [None, "second"]
         assert lane.counts.superseded == 0
 
 
@@ -83,13 +89,13 @@ async def test_the_waiting_room_is_bounded() -> None:
         assert lane.depth == 3
         assert lane.counts.refused == 2
         hold.let_go()
-        assert await asyncio.gather(waiting[0], newer) == ["done", "new"]
+        assert list(await asyncio.gather(waiting[0], newer)) == ["done", "new"]
 
 
 async def test_a_thousand_frames_of_one_camera_take_one_place() -> None:
     async with open_lane(4) as lane, held(lane) as hold:
         ran: list[int] = []
-        tasks = [await ask(lane, lambda n=n: ran.append(n), "door") for n in range(1000)]  # type: ignore[misc]  # lambdas have no types
+        tasks = [await ask(lane, partial(ran.append, number), "door") for number in range(1000)]
         assert lane.depth == 2
         hold.let_go()
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -155,9 +161,13 @@ async def test_at_the_end_the_running_job_finishes_and_the_others_are_refused() 
     hold = HeldLane()
     ended = asyncio.Event()
 
+    def work() -> str:
+        hold.work()
+        return "finished"
+
     async def live(tasks: list[asyncio.Task[object]]) -> Lane:
         async with open_lane() as lane:
-            tasks.append(await ask(lane, lambda: (hold.work(), "finished")[1]))
+            tasks.append(await ask(lane, work))
             await until(lambda: hold.running)
             tasks.extend([await ask(lane, lambda: "never"), await ask(lane, lambda: "never", "door")])
         ended.set()

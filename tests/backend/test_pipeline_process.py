@@ -54,7 +54,7 @@ def test_the_engines_see_blurred_pixels_only(claimed: Privacy | None) -> None:
     look = process.look(done, Stopwatch())
     kernel = 17 if claimed is None else 31
     resized = cv2.resize(frame, (640, 360), interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(resized, (kernel, kernel), 0)
+    blurred = np.asarray(cv2.GaussianBlur(resized, (kernel, kernel), 0), np.uint8)
     assert len(look.faces) == 2
     assert [shown.tobytes() for shown in detector.shown] == [blurred.tobytes()]
     crops = [process.engines.aligner.align(blurred, seen.face, process.template) for seen in look.faces]
@@ -120,10 +120,10 @@ class BadAnonymizer:
     def sigma(self, parameter: int) -> float:
         return sigma_of_kernel(parameter)
 
-    def parameter_for(self, sigma: float) -> int:
+    def parameter_for(self, sigma: float) -> int:  # noqa: ARG002  # the port's signature
         return 17
 
-    def apply(self, pixels: Pixels, parameter: int) -> Pixels:
+    def apply(self, pixels: Pixels, parameter: int) -> Pixels:  # noqa: ARG002  # the port's signature
         return self._spoil(pixels)
 
 
@@ -204,7 +204,8 @@ def test_known_unknown_and_unusable_in_one_frame() -> None:
     assert unknown.result.person_id is unknown.result.person is unknown.source is None
     assert unknown.result.score is not None
     assert unusable.result.reason is Reason.TOO_SMALL
-    assert unusable.result.score is unusable.result.threshold is unusable.result.person_id is None
+    assert unusable.result.score is unusable.result.threshold is None
+    assert unusable.result.person_id is None
     detail = judged.detail({})
     assert detail["frame_size"] == [640, 360]
 

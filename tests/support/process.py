@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from privface_backend.domain.faces import DetectedFace, LandmarkSet, Vectors
 from privface_backend.domain.frames import Pixels
+from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.process import Engines, Process
 from privface_backend.plugins.ports import CropTemplate, Detector, EngineContext, Recognizer, RecognizerIdentity
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
-from support import weights
 
 
 def make_process(**changes: Any) -> Process:
     """A process with synthetic engines; ``changes``: of its fields."""
     registry = Registry()
-    context = EngineContext(weights=weights.WeightsStore(weights.ROOT))
+    context = EngineContext(weights=WeightsStore(Path()))
     engines = Engines(
         detector=registry.create(EngineKind.DETECTOR, "synthetic", context),
         aligner=registry.create(EngineKind.ALIGNER, "five-point", context),

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from privface_backend.cli import commands
 from privface_backend.cli.exits import EXPLAINED, Exit, exit_for
-from privface_backend.cli.invocation import AsJson, Config, DataDir, Invocation
+from privface_backend.cli.invocation import AsJson, Host, Invocation, Port, to_front
 from privface_backend.cli.output import complain, report
+from privface_backend.cli.version import say_version
 from privface_backend.errors import PrivFaceError
 
+
+class _OptionsAnywhere(TyperGroup):
+    """Takes the global options before the command and after it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, to_front(args))
+
+
 app = typer.Typer(
+    cls=_OptionsAnywhere,
     name="privface",
     help="Private face recognition for the home. Without a command: serve.",
     epilog=EXPLAINED,
@@ -29,47 +41,71 @@ app = typer.Typer(
 commands.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say_version(as_json=False)
+        raise typer.Exit
+
+
 @app.callback(invoke_without_command=True)
 def privface(
     context: typer.Context,
-    data_dir: DataDir = None,
-    config: Config = None,
+    *,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", metavar="DIR", help="Where everything that a run writes lies.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="A YAML or TOML file.", show_default=False)
+    ] = None,
     models_dir: Annotated[
         Path | None, typer.Option("--models-dir", metavar="DIR", help="Where weights lie.", show_default=False)
     ] = None,
     log_level: Annotated[
-        str | None, typer.Option("--log-level", help="debug, info, warning or error.", show_default=False)
+        str | None,
+        typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.", show_default=False),
     ] = None,
-    *,
     as_json: AsJson = False,
+    port: Port = None,
+    host: Host = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Private face recognition for the home. Without a command: serve."""
+    del version  # its callback has ended the command
     context.obj = Invocation().add(
-        config=config, json=as_json, data_dir=data_dir, models_dir=models_dir, log__level=log_level
+        config=config,
+        json=as_json,
+        data_dir=data_dir,
+        models_dir=models_dir,
+        log__level=log_level,
+        server__port=port,
+        server__host=host,
     )
     if context.invoked_subcommand is None:
-        context.invoke(commands.serve, context=context)
+        commands.serve(context)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code. Expected errors end in a line, never in a traceback."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may hold what the terminal's encoding can't.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(args=typed)
+        app(args=list(arguments), prog_name="privface")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else Exit.OK
     except PrivFaceError as error:
-        report(error, as_json="--json" in typed)
+        with contextlib.suppress(BrokenPipeError):
+            report(error, as_json="--json" in arguments)
         return exit_for(error.code)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough; the interpreter's own flush at exit must not complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
     except Exception as error:  # noqa: BLE001  # the last resort: its text may quote what must not be shown
         complain(f"internal error: {type(error).__name__}; privface --log-level debug shows where")
-        _trace(error, typed)
+        _trace(error, arguments)
         return Exit.INTERNAL
     return Exit.OK
 

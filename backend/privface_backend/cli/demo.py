@@ -162,7 +162,7 @@ def _scenes(samples: Mapping[str, Path]) -> Iterator[_Scene]:
     mirrored = (pictures["astronaut.png"][:, ::-1] * 0.7).astype(np.uint8)
     yield _scene("somebody who isn't enrolled", pictures["visitor.jpg"])
     yield _scene("the President, another day", pictures["president2.jpg"])
-    yield _scene("the President, somebody behind", pictures["president3.jpg"])
+    yield _scene("the President, a third picture", pictures["president3.jpg"])
     yield _scene("the Astronaut, mirrored, darker", mirrored)
     yield _scene("somebody far away", _far_away(pictures["visitor.jpg"]))
 

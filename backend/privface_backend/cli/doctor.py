@@ -7,7 +7,7 @@ import contextlib
 import platform
 import shutil
 import socket
-import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from typing import Final
 import typer
 from yarl import URL
 
+from privface_backend.cli.broker import join
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
@@ -27,7 +28,7 @@ from privface_backend.cli.runfile import read_run
 from privface_backend.core import needed_weights, open_core
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
-from privface_backend.mqtt.link import MqttLink
+from privface_backend.mqtt.connection import ConnectError, FailureKind
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.settings import Settings
@@ -40,6 +41,8 @@ _OPENCV_WHEELS: Final = (
 )
 _LEAST_FREE_MIB: Final = 200
 _CONNECT_SECONDS: Final = 5.0
+_BROKER_SECONDS: Final = 20.0
+_EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # compared with, not bound to
 # A clock before this stands at its factory setting.
 _RELEASED: Final = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -69,12 +72,13 @@ def run_doctor(call: Invocation) -> None:
     for check in _checks(call):
         checks.append(check)
         if not call.json:
-            say(f"{_MARKS[check.verdict]} {check.name}: {check.text}" + (f"\n      {check.hint}" if check.hint else ""))
+            lines = [*check.text.splitlines(), *check.hint.splitlines()]
+            say(f"{_MARKS[check.verdict]} {check.name}: " + "\n       ".join(lines))
     problems = sum(check.verdict is Verdict.PROBLEM for check in checks)
     if call.json:
         say_json({"checks": [asdict(check) for check in checks], "problems": problems})
     else:
-        say("Everything looks right." if not problems else f"{problems} to be mended.")
+        say(f"{problems} {'thing' if problems == 1 else 'things'} to mend." if problems else "Everything looks right.")
     if problems:
         raise typer.Exit(Exit.UNFINISHED)
 
@@ -83,7 +87,7 @@ _MARKS: Final = {Verdict.OK: "[ ok ]", Verdict.WARNING: "[look]", Verdict.PROBLE
 
 
 def _checks(call: Invocation) -> Iterator[Check]:
-    yield _python()
+    yield Check(name="Python", verdict=Verdict.OK, text=platform.python_version())
     yield _processor()
     yield _opencv()
     yield _clock()
@@ -98,22 +102,13 @@ def _checks(call: Invocation) -> Iterator[Check]:
     yield from _weights(settings, registry)
     yield _disk(settings.data_dir)
     yield asyncio.run(_gallery(settings))
-    yield _port(settings)
+    yield _service(settings)
     yield asyncio.run(_broker(settings))
     yield from _links(settings)
 
 
 def _failed(name: str, error: PrivFaceError, hint: str = "") -> Check:
     return Check(name=name, verdict=Verdict.PROBLEM, text=error.message, hint=hint)
-
-
-def _python() -> Check:
-    version = platform.python_version()
-    if sys.version_info < (3, 11):
-        return Check(
-            name="Python", verdict=Verdict.PROBLEM, text=f"{version} is too old", hint="Install 3.11 or later."
-        )
-    return Check(name="Python", verdict=Verdict.OK, text=version)
 
 
 def _processor() -> Check:
@@ -195,23 +190,25 @@ def _weights(settings: Settings, registry: Registry) -> Iterator[Check]:
         try:
             store.path(name)
         except PrivFaceError as error:
-            yield _failed(f"weights {name}", error, f"privface models fetch {name}")
+            yield _failed(f"weights {name}", error)
         else:
             yield Check(name=f"weights {name}", verdict=Verdict.OK, text="there, and the right bytes")
 
 
 def _disk(data_dir: Path) -> Check:
+    """Whether a file can be written where the data directory is, or will be."""
     place = next(folder for folder in (data_dir, *data_dir.parents) if folder.exists())
-    free = shutil.disk_usage(place).free // 2**20
-    probe = place / ".privface-doctor"
     try:
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=place):
+            pass
     except OSError as error:
         text = f"{data_dir} can't be written: {error.strerror}"
         return Check(name="disk", verdict=Verdict.PROBLEM, text=text, hint="privface --data-dir ANOTHER doctor")
-    verdict = Verdict.OK if free >= _LEAST_FREE_MIB else Verdict.PROBLEM
-    return Check(name="disk", verdict=verdict, text=f"{data_dir}, {free} MiB free")
+    free = shutil.disk_usage(place).free // 2**20
+    if free < _LEAST_FREE_MIB:
+        text = f"{data_dir}, {free} MiB free: too little"
+        return Check(name="disk", verdict=Verdict.PROBLEM, text=text, hint=f"Free {_LEAST_FREE_MIB} MiB there.")
+    return Check(name="disk", verdict=Verdict.OK, text=f"{data_dir}, {free} MiB free")
 
 
 async def _gallery(settings: Settings) -> Check:
@@ -228,39 +225,51 @@ async def _gallery(settings: Settings) -> Check:
     return Check(name="gallery", verdict=Verdict.OK, text=f"{len(people)} people, {faces} pictures")
 
 
-def _port(settings: Settings) -> Check:
-    if run := read_run(settings.data_dir):
+def _service(settings: Settings) -> Check:
+    """Whether a service runs on this data directory; if not, whether its port is free."""
+    run = read_run(settings.data_dir)
+    if run is not None and _answers(URL(run.url).host or "", URL(run.url).port or 0):
         return Check(name="service", verdict=Verdict.OK, text=f"runs at {run.url}")
-    with socket.socket() as probe:
-        probe.settimeout(_CONNECT_SECONDS)
-        if probe.connect_ex(("127.0.0.1", settings.server.port)) == 0:
-            return Check(
-                name="service",
-                verdict=Verdict.PROBLEM,
-                text=f"port {settings.server.port} is taken by another program",
-                hint="privface serve --port N",
-            )
-    return Check(name="service", verdict=Verdict.OK, text=f"not running; port {settings.server.port} is free")
+    host, port = settings.server.host, settings.server.port
+    if port and _answers("127.0.0.1" if host in _EVERYWHERE else host, port):
+        return Check(
+            name="service",
+            verdict=Verdict.PROBLEM,
+            text=f"port {port} is taken by another program",
+            hint="privface serve --port N",
+        )
+    return Check(
+        name="service", verdict=Verdict.OK, text=f"not running; port {port} is free" if port else "not running"
+    )
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 async def _broker(settings: Settings) -> Check:
-    if not settings.mqtt.enabled:
+    mqtt = settings.mqtt
+    if not mqtt.enabled:
         return Check(name="MQTT", verdict=Verdict.OK, text="switched off")
     if not settings.broker_configured:
-        text = "no broker is configured: the embedded one is used, on this computer only"
-        return Check(name="MQTT", verdict=Verdict.OK, text=text)
-    link = MqttLink(settings.mqtt)
-    task = asyncio.create_task(link.run(), name="mqtt")
+        used = "the embedded one is used, on this computer only" if settings.broker.embedded else "MQTT is off"
+        return Check(name="MQTT", verdict=Verdict.OK, text=f"no broker is configured: {used}")
+    where = f"{mqtt.host}:{mqtt.port}"
+    hint = f"Check mqtt.host, mqtt.port, mqtt.username and mqtt.password ({where})."
     try:
-        await link.wait_connected(_CONNECT_SECONDS * 2)
-    except PrivFaceError as error:
-        where = f"{settings.mqtt.host}:{settings.mqtt.port}"
-        return _failed("MQTT", error, f"Check mqtt.host, mqtt.port, mqtt.username and mqtt.password ({where}).")
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-    return Check(name="MQTT", verdict=Verdict.OK, text=f"{settings.mqtt.host}:{settings.mqtt.port} lets us in")
+        async with asyncio.timeout(_BROKER_SECONDS), join(mqtt, "doctor") as connection:
+            text = f"{where} lets us in (MQTT {connection.version})"
+    except ConnectError as error:
+        refused = error.kind is FailureKind.REFUSED
+        text = f"The broker refused: {error.reason}." if refused else f"No broker: {error.reason}."
+        return Check(name="MQTT", verdict=Verdict.PROBLEM, text=text, hint=hint)
+    except TimeoutError:
+        return Check(name="MQTT", verdict=Verdict.PROBLEM, text=f"{where} doesn't answer.", hint=hint)
+    return Check(name="MQTT", verdict=Verdict.OK, text=text)
 
 
 def _links(settings: Settings) -> Iterator[Check]:
@@ -271,8 +280,11 @@ def _links(settings: Settings) -> Iterator[Check]:
 
 async def _link(name: str, address: str) -> Check:
     """Whether the address' host answers on its port; the address may hold credentials and is not shown."""
-    url = URL(address)
-    host, port = url.host or "", url.port or {"rtsp": 554, "rtsps": 322}.get(url.scheme, 80)
+    try:
+        url = URL(address)
+        host, port = url.host or "", url.port or {"rtsp": 554, "rtsps": 322}.get(url.scheme, 80)
+    except ValueError:
+        return Check(name=name, verdict=Verdict.PROBLEM, text="is no address", hint="Mend links.allow.")
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(host, port)

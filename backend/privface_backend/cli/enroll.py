@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 import typer
 
-from privface_backend.cli.exits import Exit
-from privface_backend.cli.files import read
+from privface_backend.cli.exits import Exit, exit_for
+from privface_backend.cli.files import PICTURES, read, walk
 from privface_backend.cli.invocation import Invocation
-from privface_backend.cli.output import progress, say, say_json
+from privface_backend.cli.output import explain, progress, say, say_json
 from privface_backend.cli.session import run_command
 from privface_backend.core import Core
+from privface_backend.domain.people import clean_name
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
-from privface_backend.gallery.folder import FileOutcome, FileReport, sync_folder
+from privface_backend.gallery.folder import LONGEST_PICTURE, FileOutcome, FileReport, sync_folder
 from privface_backend.gallery.listing import name_of
 from privface_backend.pipeline.enrollment import FaceChoice
 from privface_backend.protocol import ErrorCode
@@ -53,19 +55,29 @@ class Choice:
 def run_enroll(call: Invocation, paths: Sequence[Path], choice: Choice) -> None:
     """Enroll; ends with 1 when something was refused."""
     face = choice.face
+    if choice.person is not None:
+        choice = replace(choice, person=clean_name(choice.person))
     refused = run_command(call, lambda core: _enroll_all(core, paths, choice, face, call), engines=True)
     if refused:
         raise typer.Exit(Exit.UNFINISHED)
 
 
 async def _enroll_all(core: Core, paths: Sequence[Path], choice: Choice, face: FaceChoice, call: Invocation) -> int:
+    """Enroll each path; how many pictures were refused.
+
+    Raises:
+        PrivFaceError: the disk takes no more, so that there is no sense in going on.
+    """
     counts: Counter[FileOutcome] = Counter()
     for path in paths:
-        with progress(f"Enrolling {path.name}", None, shown=not call.json) as bar:
-            async for report in _enroll_path(core, path, choice, face):
-                counts[report.outcome] += 1
-                _print(report, as_json=call.json)
-                bar.advance()
+        with progress(f"Enrolling {path.name}", None, as_json=call.json) as advance:
+            async with aclosing(_enroll_path(core, path, choice, face)) as reports:
+                async for report in reports:
+                    if report.error is not None and exit_for(report.error.code) is Exit.STORAGE:
+                        raise report.error
+                    counts[report.outcome] += 1
+                    _print(report, as_json=call.json)
+                    advance()
     if not call.json:
         people = len(await core.gallery.people())
         told = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in FileOutcome if counts[outcome])
@@ -73,22 +85,22 @@ async def _enroll_all(core: Core, paths: Sequence[Path], choice: Choice, face: F
     return counts[FileOutcome.REFUSED]
 
 
-async def _enroll_path(core: Core, path: Path, choice: Choice, face: FaceChoice) -> AsyncIterator[FileReport]:
+async def _enroll_path(core: Core, path: Path, choice: Choice, face: FaceChoice) -> AsyncGenerator[FileReport, None]:
     async def represent(data: bytes) -> RepresentedFace:
         return await core.recognition.represent(data, choice=face)
 
-    if path.is_dir() and choice.person is None:
-        async for report in sync_folder(path, core.gallery, represent, prune=choice.prune):
-            yield report
+    if choice.person is None and await asyncio.to_thread(path.is_dir):
+        async with aclosing(sync_folder(path, core.gallery, represent, prune=choice.prune)) as reports:
+            async for report in reports:
+                yield report
         return
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        if not file.is_dir():
-            yield await _enroll_file(core, file, choice.person or name_of(Path(file.name)), face)
+    for file in walk([path], PICTURES):
+        yield await _enroll_file(core, file, choice.person or name_of(Path(file.name)), face)
 
 
 async def _enroll_file(core: Core, file: Path, name: str, face: FaceChoice) -> FileReport:
     try:
-        data = await asyncio.to_thread(read, file)
+        data = await asyncio.to_thread(read, file, LONGEST_PICTURE)
         digest = sha256(data).hexdigest()
         represented = await core.recognition.represent(data, choice=face)
         person = await core.gallery.ensure_person(name)
@@ -104,8 +116,5 @@ def _print(report: FileReport, *, as_json: bool) -> None:
     if as_json:
         say_json(report.to_dict())
         return
-    why = ""
-    if report.error is not None:
-        allowed = f" Allowed: {report.error.allowed}." if report.error.allowed else ""
-        why = f": {report.error.message}{allowed} ({report.error.code})"
+    why = "" if report.error is None else f": {explain(report.error)}"
     say(f"{report.path}: {report.outcome.value}{why}")

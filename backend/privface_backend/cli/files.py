@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,26 +13,27 @@ PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 VIDEOS: Final = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts"})
 
 
-def walk(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files named, and the pictures and videos below the directories named, in order; hidden ones left out."""
+def walk(paths: Iterable[Path], suffixes: Collection[str] = PICTURES | VIDEOS) -> Iterator[Path]:
+    """The files named, and those of ``suffixes`` below the directories named, in order; hidden ones left out."""
     for path in paths:
         if not path.is_dir():
             yield path
             continue
         for inner in sorted(path.rglob("*")):
             hidden = any(part.startswith(".") for part in inner.relative_to(path).parts)
-            if not hidden and inner.is_file() and inner.suffix.lower() in PICTURES | VIDEOS:
+            if not hidden and inner.suffix.lower() in suffixes and inner.is_file():
                 yield inner
 
 
-def read(path: Path) -> bytes:
-    """A file's bytes.
+def read(path: Path, limit: int) -> bytes:
+    """A file's bytes, at most ``limit`` and one more: it may be a pipe without an end.
 
     Raises:
         PrivFaceError: ``not_found`` or ``picture_unreadable``.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(limit + 1)
     except FileNotFoundError:
         raise PrivFaceError(ErrorCode.NOT_FOUND, "There is no such file.") from None
     except OSError as error:

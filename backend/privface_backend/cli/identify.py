@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.files import VIDEOS, read, walk
 from privface_backend.cli.invocation import Invocation
-from privface_backend.cli.output import progress, say, say_json
+from privface_backend.cli.output import complain, explain, progress, say, say_json
 from privface_backend.cli.session import run_command
 from privface_backend.core import Core
 from privface_backend.errors import PrivFaceError
+from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.pictures import looks_like_picture
 from privface_backend.pipeline.recognition import Timed
 from privface_backend.plugins.ports import EngineContext, Source
+from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode, FaceResult, FrameCard, Outcome, Privacy
 from privface_backend.settings import EngineSettings, Settings
 
+_MEGABYTE: Final = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wish:
+    """How to look, and how to print."""
+
     privacy: Privacy
     detail: bool
     json: bool
@@ -44,18 +51,24 @@ def run_identify(
     """Identify the faces of files; ends with 1 when a file could not be read."""
     settings = _with_engine(call.settings, engine)
     wish = _Wish(privacy=_privacy(settings, method, parameter), detail=detail, json=call.json)
-    unread = run_command(
-        call, lambda core: _identify_all(core, list(walk(paths)), wish), engines=True, settings=settings
-    )
+    files = list(walk(paths))
+    unread = run_command(call, lambda core: _identify_all(core, files, wish), engines=True, settings=settings)
     if unread:
         raise typer.Exit(Exit.UNFINISHED)
 
 
 def _privacy(settings: Settings, method: str | None, parameter: int | None) -> Privacy:
-    """The anonymization asked for; another method than the set one starts from its weakest parameter."""
+    """The anonymization asked for; another method than the set one starts from its weakest parameter.
+
+    Raises:
+        PrivFaceError: ``engine_unknown``, ``bad_privacy_parameter``.
+    """
     chosen = method or settings.privacy.method
     default = settings.privacy.parameter if chosen == settings.privacy.method else 1
-    return Privacy(method=chosen, parameter=default if parameter is None else parameter)
+    privacy = Privacy(method=chosen, parameter=default if parameter is None else parameter)
+    context = EngineContext(weights=WeightsStore(settings.models_dir))
+    Registry().create(EngineKind.ANONYMIZER, chosen, context).validate(privacy.parameter)
+    return privacy
 
 
 def _with_engine(settings: Settings, engine: str | None) -> Settings:
@@ -74,39 +87,54 @@ def _with_engine(settings: Settings, engine: str | None) -> Settings:
 
 
 async def _identify_all(core: Core, paths: Sequence[Path], wish: _Wish) -> int:
-    core.recognition.process.engines.anonymizer(wish.privacy.method).validate(wish.privacy.parameter)
+    """Look at each file; how many could not be read."""
+    if not paths:
+        complain("There are no pictures or videos.")
     unread = 0
-    with progress("Looking", len(paths), shown=not wish.json) as bar:
+    with progress("Looking", len(paths), as_json=wish.json) as advance:
         for path in paths:
             try:
-                async for frame, timed in _look(core, path, wish):
-                    _print(core, path, frame, timed, wish)
+                async with aclosing(_look(core, path, wish)) as looks:
+                    async for frame, timed in looks:
+                        _print(core, path, frame, timed, wish)
             except PrivFaceError as error:
                 unread += 1
                 _print_trouble(path, error, wish)
-            bar.advance()
+            advance()
     return unread
 
 
-async def _look(core: Core, path: Path, wish: _Wish) -> AsyncIterator[tuple[int, Timed]]:
+async def _look(core: Core, path: Path, wish: _Wish) -> AsyncGenerator[tuple[int, Timed], None]:
     """A picture, or the frames of a video that have a face; the last frame of one that has none at all."""
-    data = read(path)
-    if looks_like_picture(data) or path.suffix.lower() not in VIDEOS:
+    limits = core.settings.pipeline
+    is_video = path.suffix.lower() in VIDEOS
+    data = read(path, _MEGABYTE * (limits.video_megabytes if is_video else limits.picture_megabytes))
+    if looks_like_picture(data) or not is_video:
         yield 0, await core.recognition.identify(data, default=wish.privacy)
         return
-    card = FrameCard(camera=path.name[:64], captured_at=datetime.now(UTC))
-    source: Source = core.registry.create(
-        EngineKind.SOURCE, "video", EngineContext(weights=core.weights), {"data": data, "card": card}
-    )
     last: tuple[int, Timed] | None = None
     shown = False
-    async for frame in source.frames():
-        last = frame.index, await core.recognition.identify_pixels(frame.pixels, default=wish.privacy)
-        if last[1].judgement.faces:
-            shown = True
-            yield last
+    async with aclosing(_video(core, path, data).frames()) as frames:
+        async for frame in frames:
+            last = frame.index, await core.recognition.identify_pixels(frame.pixels, default=wish.privacy)
+            if last[1].judgement.faces:
+                shown = True
+                yield last
     if last is not None and not shown:
         yield last
+
+
+def _video(core: Core, path: Path, data: bytes) -> Source:
+    limits = core.settings.pipeline
+    options = {
+        "data": data,
+        "card": FrameCard(camera=path.name[:64], captured_at=datetime.now(UTC)),
+        "max_bytes": limits.video_megabytes * _MEGABYTE,
+        "max_seconds": limits.video_seconds,
+        "max_pixels": limits.picture_megapixels * 1_000_000,
+    }
+    source: Source = core.registry.create(EngineKind.SOURCE, "video", EngineContext(weights=core.weights), options)
+    return source
 
 
 def _print(core: Core, path: Path, frame: int, timed: Timed, wish: _Wish) -> None:
@@ -144,5 +172,4 @@ def _print_trouble(path: Path, error: PrivFaceError, wish: _Wish) -> None:
     if wish.json:
         say_json({"file": str(path), "error": error.to_dict()})
     else:
-        allowed = f" Allowed: {error.allowed}." if error.allowed else ""
-        say(f"{path}: {error.message}{allowed} ({error.code})")
+        say(f"{path}: {explain(error)}")

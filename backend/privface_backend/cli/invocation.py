@@ -1,26 +1,47 @@
-"""What was typed before the command: settings, and how to speak."""
+"""What was typed besides the command: settings, and how to speak."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
+    from privface_backend.core import Core
     from privface_backend.settings import Settings
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Where everything that a run writes lies.", show_default=False),
-]
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="A YAML or TOML file.", show_default=False)
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Port = Annotated[int | None, typer.Option("--port", metavar="N", help="REST's port (8090).", show_default=False)]
+Host = Annotated[
+    str | None, typer.Option("--host", metavar="ADDRESS", help="Where to listen (127.0.0.1).", show_default=False)
+]
+
+_ANYWHERE: Final = ("--data-dir", "--config", "--models-dir", "--log-level")
+ANYWHERE: Final = (
+    "Options of every command: --json, --data-dir DIR, --config FILE, --models-dir DIR, --log-level LEVEL."
+)
+
+
+def to_front(arguments: Sequence[str]) -> list[str]:
+    """The arguments with those options first that may stand anywhere; what follows ``--`` stays."""
+    front: list[str] = []
+    rest: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            rest += [argument, *waiting]
+        elif argument == "--json" or argument.startswith(tuple(f"{name}=" for name in _ANYWHERE)):
+            front.append(argument)
+        elif argument in _ANYWHERE:
+            front += [argument, *(value for value in (next(waiting, None),) if value is not None)]
+        else:
+            rest.append(argument)
+    return front + rest
 
 
 @dataclass(eq=False)
@@ -67,3 +88,10 @@ def invocation(context: typer.Context) -> Invocation:
     if not isinstance(found, Invocation):
         raise TypeError("the context has no Invocation")
     return found
+
+
+def run_on_core(call: Invocation, command: Callable[[Core], Awaitable[None]]) -> None:
+    """Run what needs the data directory, but no engines."""
+    from privface_backend.cli.session import run_command  # noqa: PLC0415  # the help needs no numpy
+
+    run_command(call, command, engines=False)

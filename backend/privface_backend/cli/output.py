@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from privface_backend.errors import PrivFaceError
 
@@ -19,12 +19,19 @@ def say(text: str = "") -> None:
 
 def say_json(data: Mapping[str, Any]) -> None:
     """An object on a line of its own."""
-    say(json.dumps(data, ensure_ascii=False))
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    say(json.dumps(data, ensure_ascii=not unicode))
 
 
 def complain(text: str) -> None:
     """A line on stderr."""
     sys.stderr.write(text + "\n")
+
+
+def explain(error: PrivFaceError) -> str:
+    """An error in one line."""
+    allowed = f" Allowed: {error.allowed}." if error.allowed else ""
+    return f"{error.message}{allowed} ({error.code})"
 
 
 def report(error: PrivFaceError, *, as_json: bool) -> None:
@@ -38,36 +45,18 @@ def report(error: PrivFaceError, *, as_json: bool) -> None:
     complain(f"({error.code})")
 
 
-class Progress(Protocol):
-    """A bar that is moved on."""
-
-    def advance(self) -> None: ...
-
-
 @contextmanager
-def progress(what: str, total: int | None, *, shown: bool = True) -> Iterator[Progress]:
-    """A progress bar on stderr, where that is a terminal; otherwise nothing is shown."""
-    if not shown or not sys.stderr.isatty():
-        yield _Silent()
+def progress(what: str, total: int | None, *, as_json: bool) -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr, where that is a terminal and no JSON goes there too; gives what moves it on."""
+    together = sys.stdout.isatty()
+    if not sys.stderr.isatty() or (as_json and together):
+        yield lambda: None
         return
     from rich.console import Console  # noqa: PLC0415  # only terminals need it
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-    from rich.progress import Progress as Bars  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    # Rich takes over stdout to print above the bar; lines that go to a file must still get there.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=together) as bars:
         task = bars.add_task(what, total=total)
-        yield _Bar(lambda: bars.advance(task))
-
-
-class _Silent:
-    def advance(self) -> None:
-        """Show nothing."""
-
-
-class _Bar:
-    def __init__(self, advance: Any) -> None:
-        self._advance = advance
-
-    def advance(self) -> None:
-        self._advance()
+        yield lambda: bars.advance(task)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from privface_backend.cli.invocation import AsJson, DataDir, invocation
+from privface_backend.cli.invocation import invocation, run_on_core
 from privface_backend.cli.output import say, say_json
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ Who = Annotated[str, typer.Argument(metavar="NAME|ID")]
 
 
 @people.command("list")
-def list_people(context: typer.Context, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def list_people(context: typer.Context) -> None:
     """List the people."""
-    call = invocation(context).add(json=as_json, data_dir=data_dir)
+    call = invocation(context)
 
     async def command(core: Core) -> None:
         found = await core.gallery.people()
@@ -32,13 +32,13 @@ def list_people(context: typer.Context, as_json: AsJson = False, data_dir: DataD
         if not found and not call.json:
             say("Nobody is enrolled. Enroll people with: privface enroll DIR")
 
-    _run(context, command)
+    run_on_core(call, command)
 
 
 @people.command("add")
-def add_person(context: typer.Context, name: str, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def add_person(context: typer.Context, name: str) -> None:
     """Add a person, without pictures yet."""
-    call = invocation(context).add(json=as_json, data_dir=data_dir)
+    call = invocation(context)
 
     async def command(core: Core) -> None:
         person = await core.gallery.create_person(name)
@@ -47,15 +47,13 @@ def add_person(context: typer.Context, name: str, as_json: AsJson = False, data_
         else:
             say(f"Added {person.name} (id {person.id})")
 
-    _run(context, command)
+    run_on_core(call, command)
 
 
 @people.command("rename")
-def rename_person(
-    context: typer.Context, who: Who, name: str, as_json: AsJson = False, data_dir: DataDir = None
-) -> None:
+def rename_person(context: typer.Context, who: Who, name: str) -> None:
     """Give a person another name; the id stays."""
-    call = invocation(context).add(json=as_json, data_dir=data_dir)
+    call = invocation(context)
 
     async def command(core: Core) -> None:
         person = await core.gallery.rename((await core.gallery.person(who)).id, name)
@@ -64,13 +62,13 @@ def rename_person(
         else:
             say(f"Now called {person.name}")
 
-    _run(context, command)
+    run_on_core(call, command)
 
 
 @people.command("faces")
-def list_faces(context: typer.Context, who: Who, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def list_faces(context: typer.Context, who: Who) -> None:
     """List a person's enrolled pictures."""
-    call = invocation(context).add(json=as_json, data_dir=data_dir)
+    call = invocation(context)
 
     async def command(core: Core) -> None:
         person = await core.gallery.person(who)
@@ -80,48 +78,42 @@ def list_faces(context: typer.Context, who: Who, as_json: AsJson = False, data_d
             else:
                 say(f"{face.id}  {face.source or '(sent)'}")
 
-    _run(context, command)
+    run_on_core(call, command)
 
 
 @people.command("remove-face")
-def remove_face(context: typer.Context, face_id: str, data_dir: DataDir = None) -> None:
+def remove_face(context: typer.Context, face_id: str) -> None:
     """Remove one enrolled picture's templates."""
-    invocation(context).add(data_dir=data_dir)
+    call = invocation(context)
 
     async def command(core: Core) -> None:
         await core.gallery.remove_face(face_id)
-        say("Removed")
+        if call.json:
+            say_json({"id": face_id, "removed": True})
+        else:
+            say("Removed")
 
-    _run(context, command)
+    run_on_core(call, command)
 
 
 @people.command("forget")
 def forget_person(
-    context: typer.Context,
-    who: Who,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
+    context: typer.Context, who: Who, *, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False
 ) -> None:
     """Remove a person with all templates and events that name them."""
-    call = invocation(context).add(json=as_json, data_dir=data_dir)
-    if not yes:
-        typer.confirm("Forget this person, their templates and every event that names them?", abort=True, err=True)
+    call = invocation(context)
 
     async def command(core: Core) -> None:
-        receipt = await core.gallery.forget((await core.gallery.person(who)).id)
+        person = await core.gallery.person(who)
+        if not yes:
+            question = f"Forget {person.name}, all templates and every event that names them?"
+            typer.confirm(question, abort=True, err=True)
+        receipt = await core.gallery.forget(person.id)
         if call.json:
-            say_json(dict(receipt))
-        else:
-            say(
-                "Forgotten: "
-                + ", ".join(f"{what} {count}" for what, count in receipt.items() if isinstance(count, int))
-            )
+            say_json(receipt)
+            return
+        say(f"Forgotten: {receipt['faces']} faces, {receipt['templates']} templates, {receipt['events']} events")
+        if receipt["folder_pictures"]:
+            say("Pictures of theirs came from a directory: delete them there too, or they are enrolled again.")
 
-    _run(context, command)
-
-
-def _run(context: typer.Context, command: object) -> None:
-    from privface_backend.cli.session import run_command  # noqa: PLC0415  # the help needs no numpy
-
-    run_command(invocation(context), command, engines=False)  # type: ignore[arg-type]  # each is async (Core) -> None
+    run_on_core(call, command)

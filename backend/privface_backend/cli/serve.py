@@ -6,6 +6,7 @@ import asyncio
 
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
+from privface_backend.cli.session import make_data_dir
 from privface_backend.server import serve
 
 
@@ -13,4 +14,5 @@ def run_service(call: Invocation) -> None:
     """Serve until a signal ends it."""
     settings = call.settings
     set_up_logging(settings.log.level)
+    make_data_dir(settings.data_dir)
     asyncio.run(serve(settings))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from privface_backend.cli.invocation import AsJson, DataDir, invocation
+from privface_backend.cli.invocation import invocation, run_on_core
 from privface_backend.cli.output import say, say_json
 from privface_backend.protocol import Scope
 
@@ -20,12 +20,12 @@ token = typer.Typer(help="Tokens of REST and the websocket: create, list, revoke
 def create_token(
     context: typer.Context,
     name: Annotated[str, typer.Option(help="What it is for, to tell it from others.")],
-    scope: Annotated[list[str] | None, typer.Option(help="identify, enroll or admin; may be repeated.")] = None,
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="identify (the default), enroll or admin; may be repeated.")
+    ] = None,
 ) -> None:
     """Make a token; it is shown this once."""
-    call = invocation(context).add(json=as_json, data_dir=data_dir)
+    call = invocation(context)
     scopes = tuple(Scope(one) for one in scope or [Scope.IDENTIFY.value])
     if Scope.UNKNOWN in scopes:
         raise typer.BadParameter("allowed: identify, enroll, admin", param_hint="--scope")
@@ -37,13 +37,13 @@ def create_token(
         else:
             say(f"Your token, shown this once:\n  {text}")
 
-    _run(context, command)
+    run_on_core(call, command)
 
 
 @token.command("list")
-def list_tokens(context: typer.Context, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def list_tokens(context: typer.Context) -> None:
     """List the tokens, without their secrets."""
-    call = invocation(context).add(json=as_json, data_dir=data_dir)
+    call = invocation(context)
 
     async def command(core: Core) -> None:
         for info in await core.storage.call(core.tokens.list):
@@ -53,23 +53,20 @@ def list_tokens(context: typer.Context, as_json: AsJson = False, data_dir: DataD
             else:
                 say(f"{info.id}  {info.name}  ({', '.join(scopes)})")
 
-    _run(context, command)
+    run_on_core(call, command)
 
 
 @token.command("revoke")
-def revoke_token(context: typer.Context, token_id: str, data_dir: DataDir = None) -> None:
+def revoke_token(context: typer.Context, token_id: str) -> None:
     """Make a token worthless, at once."""
-    invocation(context).add(data_dir=data_dir)
+    call = invocation(context)
 
     async def command(core: Core) -> None:
         if not await core.storage.call(core.tokens.revoke, token_id):
             raise typer.BadParameter("there is no token of that id", param_hint="TOKEN_ID")
-        say("Revoked")
+        if call.json:
+            say_json({"id": token_id, "revoked": True})
+        else:
+            say("Revoked")
 
-    _run(context, command)
-
-
-def _run(context: typer.Context, command: object) -> None:
-    from privface_backend.cli.session import run_command  # noqa: PLC0415  # the help needs no numpy
-
-    run_command(invocation(context), command, engines=False)  # type: ignore[arg-type]  # each is async (Core) -> None
+    run_on_core(call, command)

@@ -4,99 +4,141 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import aiomqtt
+import typer
+from yarl import URL
 
+from privface_backend.cli.broker import join
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.output import complain, say, say_json
 from privface_backend.cli.runfile import Run, read_run
 from privface_backend.errors import PrivFaceError
-from privface_backend.mqtt.settings import MqttSettings
+from privface_backend.mqtt.connection import ConnectError, ConnectionLostError, FailureKind
+from privface_backend.mqtt.settings import MqttProtocol, MqttSettings
 from privface_backend.mqtt.topics import Topics
 from privface_backend.protocol import ErrorCode, Event, Outcome, StreamMessage, WireError
+from privface_backend.settings import Settings
 
 _RETRY_SECONDS: Final = 3.0
 _HEARTBEAT: Final = 30.0
 
+Messages = AsyncGenerator[Mapping[str, Any], None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """Where to listen."""
+    """Where to listen. ``messages`` looks up the address each time: a restarted service has another token."""
 
     what: str
-    messages: Callable[[], AsyncIterator[Mapping[str, Any]]]
+    messages: Callable[[], Messages]
 
 
 def run_watch(call: Invocation, *, mqtt: bool, url: str | None, token: str | None) -> None:
     """Print events until interrupted."""
-    run = read_run(call.settings.data_dir)
-    place = _on_mqtt(call, run) if mqtt else _on_websocket(run, url, token)
+    settings = call.settings
+    if mqtt:
+        _broker(settings)
+        place = _Place(what="The MQTT broker", messages=lambda: _subscription(_broker(settings)))
+    elif url is not None:
+        address = _checked(url)
+        place = _Place(what=address, messages=lambda: _stream(address, token or ""))
+    else:
+        _running(settings.data_dir)
+        place = _Place(what="The service", messages=lambda: _own_stream(settings.data_dir, token))
     asyncio.run(_watch(place, as_json=call.json))
 
 
-def _on_websocket(run: Run | None, url: str | None, token: str | None) -> _Place:
-    if url is None and run is None:
+def _checked(url: str) -> str:
+    try:
+        address = URL(url)
+    except ValueError:
+        address = URL()
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise typer.BadParameter("expected http://HOST:PORT", param_hint="--url")
+    return url.rstrip("/")
+
+
+def _running(data_dir: Path) -> Run:
+    run = read_run(data_dir)
+    if run is None:
         raise PrivFaceError(
             ErrorCode.TIMEOUT,
             "No service runs on this data directory. Start it with `privface serve`, or name another with --url.",
         )
-    address = (url or (run.url if run else "")).rstrip("/")
-    secret = token or (run.token if run and url is None else "")
-    return _Place(what=address, messages=lambda: _stream(address, secret))
+    return run
 
 
-def _on_mqtt(call: Invocation, run: Run | None) -> _Place:
-    settings = call.settings.mqtt
-    if not call.settings.broker_configured and run is not None and run.mqtt is not None:
-        settings = MqttSettings(
-            host=run.mqtt["host"],
-            port=run.mqtt["port"],
-            username=run.mqtt["username"],
-            password=run.mqtt["password"],
-            base_topic=settings.base_topic,
-        )
-    return _Place(what=f"mqtt://{settings.host}:{settings.port}", messages=lambda: _subscription(settings))
+def _broker(settings: Settings) -> MqttSettings:
+    """The configured broker, or the running service's own."""
+    if settings.broker_configured:
+        return settings.mqtt
+    run = _running(settings.data_dir)
+    if run.mqtt is None:
+        raise PrivFaceError(ErrorCode.BROKER_UNREACHABLE, "The running service has no MQTT broker.")
+    return MqttSettings(
+        host=run.mqtt["host"],
+        port=run.mqtt["port"],
+        protocol=MqttProtocol.V311,
+        username=run.mqtt["username"],
+        password=run.mqtt["password"],
+        base_topic=settings.mqtt.base_topic,
+    )
 
 
 async def _watch(place: _Place, *, as_json: bool) -> None:
-    lost = False
+    reached = lost = False
     while True:
         try:
-            async with aclosing(place.messages()) as messages:  # type: ignore[type-var]  # async generators have aclose
+            async with aclosing(place.messages()) as messages:
                 async for message in messages:
-                    if lost:
-                        complain(f"Listening on {place.what} again.")
-                        lost = False
+                    reached, lost = True, False
                     _show(message, as_json=as_json)
-        except (aiohttp.WSServerHandshakeError, aiomqtt.MqttCodeError) as error:
-            raise _refusal(error, place) from None
-        except (aiohttp.ClientError, aiomqtt.MqttError, TimeoutError, OSError):
-            pass
+        except (aiohttp.ClientError, ConnectError, ConnectionLostError, TimeoutError, OSError) as error:
+            if (refusal := _refusal(error, place.what)) is not None:
+                raise refusal from None
+        except PrivFaceError:
+            # Later on, the service is not there because it is being restarted.
+            if not reached:
+                raise
         if not lost:
             complain(f"{place.what} can't be reached; trying again every {_RETRY_SECONDS:g} seconds.")
         lost = True
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-def _refusal(error: Exception, place: _Place) -> PrivFaceError:
-    status = getattr(error, "status", None)
-    if status in {401, 403}:
-        return PrivFaceError(ErrorCode.UNAUTHENTICATED, f"{place.what} refused the token.", allowed="--token TOKEN")
-    return PrivFaceError(ErrorCode.BROKER_REFUSED, f"{place.what} refused the connection.")
+def _refusal(error: Exception, what: str) -> PrivFaceError | None:
+    """The error that ends the watching; None: it is worth another try."""
+    if isinstance(error, aiohttp.WSServerHandshakeError) and error.status < 500:
+        if error.status in {401, 403}:
+            return PrivFaceError(ErrorCode.UNAUTHENTICATED, f"{what} refused the token.", allowed="--token TOKEN")
+        return PrivFaceError(ErrorCode.LINK_UNREACHABLE, f"{what} is no PrivFace: it answered {error.status}.")
+    if isinstance(error, ConnectError) and error.kind is FailureKind.REFUSED:
+        return PrivFaceError(ErrorCode.BROKER_REFUSED, f"{what} refused: {error.reason}.")
+    return None
 
 
-async def _stream(url: str, token: str) -> AsyncIterator[Mapping[str, Any]]:
+async def _own_stream(data_dir: Path, token: str | None) -> Messages:
+    run = _running(data_dir)
+    async with aclosing(_stream(run.url, token or run.token)) as messages:
+        async for message in messages:
+            yield message
+
+
+async def _stream(url: str, token: str) -> Messages:
+    """The websocket's events, after an empty message once it is open."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
         session.ws_connect(f"{url}/api/v1/stream", heartbeat=_HEARTBEAT) as socket,
     ):
         complain(f"Listening on {url}. End with Ctrl-C.")
+        yield {}
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT:
                 data = json.loads(message.data)
@@ -104,24 +146,26 @@ async def _stream(url: str, token: str) -> AsyncIterator[Mapping[str, Any]]:
                     yield data.get("event") or {}
 
 
-async def _subscription(settings: MqttSettings) -> AsyncIterator[Mapping[str, Any]]:
-    async with aiomqtt.Client(
-        settings.host,
-        settings.port,
-        username=settings.username,
-        password=settings.password,
-        tls_params=aiomqtt.TLSParameters(ca_certs=None if settings.ca_file is None else str(settings.ca_file))
-        if settings.tls
-        else None,
-    ) as client:
-        await client.subscribe(Topics(settings.base_topic).event, qos=1)
+async def _subscription(settings: MqttSettings) -> Messages:
+    """The broker's events, after an empty message once they are subscribed to."""
+    topic = Topics(settings.base_topic).event
+    async with join(settings, "watch") as connection:
+        if not await connection.subscribe(topic):
+            raise PrivFaceError(ErrorCode.BROKER_REFUSED, f"The MQTT broker doesn't let us subscribe to {topic}.")
         complain(f"Listening on mqtt://{settings.host}:{settings.port}. End with Ctrl-C.")
-        async for message in client.messages:
-            if isinstance(message.payload, bytes | bytearray):
-                yield json.loads(message.payload)
+        yield {}
+        async for _, payload, _ in connection.messages():
+            try:
+                data = json.loads(payload)
+            except ValueError:
+                data = None
+            if isinstance(data, dict):
+                yield data
 
 
 def _show(message: Mapping[str, Any], *, as_json: bool) -> None:
+    if not message:
+        return
     if as_json:
         say_json(message)
         return
