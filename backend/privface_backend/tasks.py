@@ -27,7 +27,8 @@ async def fetch_weights(store: WeightsStore, names: Sequence[str]) -> None:
     """Fetch what of ``names`` is missing, in a thread.
 
     Raises:
-        PrivFaceError: no source could be reached, or gave the right bytes; ``weights_mismatch``: a wrong file lies there.
+        PrivFaceError: no source could be reached, or gave the right bytes; ``weights_mismatch``: a wrong file is
+            there.
     """
     await asyncio.to_thread(_fetch, store, names)
 

@@ -78,15 +78,14 @@ def points(seed: int, count: int) -> Points:
     st.sampled_from([2, 5]),
     st.floats(0.05, 20),
     st.floats(-math.pi, math.pi),
-    SIDES,
-    SIDES,
+    st.tuples(SIDES, SIDES),
 )
 def test_umeyama_finds_the_transform_that_was_applied(
-    seed: int, count: int, scale: float, angle: float, dx: float, dy: float
+    seed: int, count: int, scale: float, angle: float, shift: tuple[float, float]
 ) -> None:
     source = points(seed, count)
     turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    target = (source @ turn.T + (dx, dy)).astype(np.float32)
+    target = (source @ turn.T + shift).astype(np.float32)
     found = similarity_transform(source, target)
     assert found[:, :2] == pytest.approx(turn, abs=0.02 * scale)
     assert source @ found[:, :2].T + found[:, 2] == pytest.approx(target, abs=max(0.1, scale * 0.5))
