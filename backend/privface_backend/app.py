@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 _LOGGER: Final = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 2.0
+_CAMERAS: Final = "cameras"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,7 @@ class _Parts:
         self._retry_seconds: Final = retry_seconds
         self._started: Final = asyncio.Event()
         self._wake: Final = asyncio.Event()
+        self._camera_set: Final = asyncio.Event()
         self._bus: Final = Bus()
         self._household: Final = Household(hold=timedelta(seconds=settings.decision.hold_seconds))
         enabled = settings.mqtt.enabled and (broker is not None or settings.broker_configured)
@@ -165,6 +168,8 @@ class _Parts:
 
     async def restore(self) -> None:
         """Take over people and what was last seen of them."""
+        if kept := await self._core.storage.call(self._core.database.get_meta, _CAMERAS):
+            self._cameras.restore(json.loads(kept))
         self._take_people()
         for person in self._core.index.snapshot.people:
             self._household.take(await self._core.storage.call(self._core.events.list, limit=1, person_id=person.id))
@@ -206,6 +211,7 @@ class _Parts:
         core = self._core
         yield "engines", self._start_engines()
         yield "mqtt", self._link.run()
+        yield "cameras", self._keep_cameras()
         yield "records", self._writer.run()
         yield (
             "states",
@@ -280,6 +286,28 @@ class _Parts:
 
     def _camera_changed(self, camera: Camera) -> None:
         self._projection.show_camera_settings(camera)
+        self._camera_set.set()
+
+    async def _keep_cameras(self) -> None:
+        """Keep how cameras are set, so that one that was switched off stays off."""
+        kept = self._cameras.settings()
+
+        async def keep() -> None:
+            nonlocal kept
+            self._camera_set.clear()
+            if (settings := self._cameras.settings()) != kept:
+                try:
+                    await self._core.storage.call(self._core.database.set_meta, _CAMERAS, json.dumps(settings))
+                except PrivFaceError as error:
+                    _LOGGER.warning("The cameras' settings are not kept: %s", error.message)
+                kept = settings
+
+        try:
+            while True:
+                await self._camera_set.wait()
+                await keep()
+        finally:
+            await keep()
 
     async def _command(self, command: Command) -> None:
         self._projection.follow(command, self._cameras)

@@ -86,6 +86,7 @@ class Core:
     settings: Settings
     registry: Registry
     weights: WeightsStore
+    database: Database
     storage: StorageThread
     events: EventLog
     tokens: TokenStore
@@ -147,6 +148,7 @@ async def open_core(
                 settings=settings,
                 registry=registry,
                 weights=weights,
+                database=database,
                 storage=storage,
                 events=events,
                 tokens=TokenStore(database),

@@ -235,6 +235,16 @@ async def test_after_a_restart_it_is_known_when_people_were_last_seen(tmp_path: 
     assert after["Ben"].last_seen is None
 
 
+async def test_a_camera_that_was_switched_off_stays_off(tmp_path: Path) -> None:
+    async with running(tmp_path) as api:
+        await frame(api, ADA)
+        api.backend.services.cameras.enable("Front door", enabled=False)
+        api.backend.services.cameras.set_parameter("Front door", 41)
+    async with running(tmp_path) as api:
+        assert (await api.frame("Front door", picture(ADA))).code == "camera_disabled"
+        assert api.backend.services.cameras.get("Front door").parameter == 41
+
+
 async def test_another_process_s_enrollment_is_noticed(tmp_path: Path) -> None:
     async with running(tmp_path) as api:
         assert (await frame(api, ADA))["faces"][0]["outcome"] == "unknown"

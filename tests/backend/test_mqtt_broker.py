@@ -220,3 +220,29 @@ async def test_it_keeps_names_out_of_the_log(tmp_path: Path, caplog: pytest.LogC
         assert broker.credentials.password not in caplog.text
     assert "anna" not in caplog.text.lower()
     assert {record.levelname for record in caplog.records if record.name.startswith("amqtt")} <= {"WARNING"}
+
+
+async def test_a_client_gets_what_is_retained_on_its_own_topics_only(broker: EmbeddedBroker) -> None:
+    async with aiomqtt.Client("127.0.0.1", broker.port, **login(broker)) as owner:
+        await owner.subscribe("#", qos=1)
+        await owner.subscribe("home/one", qos=1)
+        for topic in ("home/one", "home/two", "home/three"):
+            await owner.publish(topic, topic, qos=1, retain=True)
+        async with watching(broker.port, "home/two", **login(broker)) as watcher:
+            await until(lambda: watcher.on("home/two"))
+            # What was published after it comes after all that is retained.
+            await owner.publish("home/two", b"new", qos=1)
+            await until(lambda: len(watcher.on("home/two")) == 2)
+            assert {message.topic for message in watcher.seen} == {"home/two"}
+
+
+async def test_a_newer_protocol_is_refused_without_a_traceback(
+    broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {**login(broker), "protocol": aiomqtt.ProtocolVersion.V5}
+    with pytest.raises(aiomqtt.MqttError):
+        async with aiomqtt.Client("127.0.0.1", broker.port, timeout=2, **options):
+            pass
+    async with watching(broker.port, "x", **login(broker)):
+        pass
+    assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]

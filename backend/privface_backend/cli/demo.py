@@ -80,10 +80,11 @@ async def _demonstrate(settings: Settings, *, keep: bool) -> None:
         async with _subscription(run) as events:
             for scene in _scenes(samples):
                 outcomes.update(await _show(run, scene, events))
-        say(f"\nDone: {', '.join(sorted(outcomes))}. Try it yourself: {run['url']}/api/v1/docs")
+        say(f"\nDone: {', '.join(sorted(outcomes))}.")
         if keep:
-            say(f"Serving on until Ctrl-C; the token is in {settings.data_dir}/run.json")
+            say(f"Try it yourself: {run['url']}/api/v1/docs  (token: {settings.data_dir}/run.json; Ctrl-C ends)")
             await asyncio.Event().wait()
+    say("To go on with it in a browser: scripts/run --demo --keep")
 
 
 async def _wait_for_engines(backend: Backend) -> None:

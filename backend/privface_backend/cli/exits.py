@@ -75,4 +75,6 @@ def exit_for(code: ErrorCode) -> Exit:
     for codes, ending in ((_USAGE, Exit.USAGE), (_ENGINES, Exit.ENGINES), (_STORAGE, Exit.STORAGE)):
         if code in codes:
             return ending
+    if code is ErrorCode.INTERNAL:
+        return Exit.INTERNAL
     return Exit.NETWORK if code in _NETWORK else Exit.UNFINISHED

@@ -28,6 +28,13 @@ def complain(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def ask(question: str) -> bool:
+    """Whether the answer to a question on stderr is yes."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def explain(error: PrivFaceError) -> str:
     """An error in one line."""
     allowed = f" Allowed: {error.allowed}." if error.allowed else ""

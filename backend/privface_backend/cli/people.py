@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from privface_backend.cli.exits import Exit
 from privface_backend.cli.invocation import invocation, run_on_core
-from privface_backend.cli.output import say, say_json
+from privface_backend.cli.output import ask, complain, say, say_json
 
 if TYPE_CHECKING:
     from privface_backend.core import Core
@@ -105,9 +106,9 @@ def forget_person(
 
     async def command(core: Core) -> None:
         person = await core.gallery.person(who)
-        if not yes:
-            question = f"Forget {person.name}, all templates and every event that names them?"
-            typer.confirm(question, abort=True, err=True)
+        if not yes and not ask(f"Forget {person.name}, all templates and every event that names them?"):
+            complain("Nobody was forgotten.")
+            raise typer.Exit(Exit.UNFINISHED)
         receipt = await core.gallery.forget(person.id)
         if call.json:
             say_json(receipt)

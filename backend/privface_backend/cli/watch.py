@@ -27,16 +27,23 @@ from privface_backend.settings import Settings
 
 _RETRY_SECONDS: Final = 3.0
 _HEARTBEAT: Final = 30.0
+_CONNECT_SECONDS: Final = 10.0
+# How the stream is closed where the token is missing, wrong, or of another scope.
+_REFUSALS: Final = frozenset({4401, 4403})
 
 Messages = AsyncGenerator[Mapping[str, Any], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """Where to listen. ``messages`` looks up the address each time: a restarted service has another token."""
+    """Where to listen. ``messages`` looks up the address each time: a restarted service has another token.
+
+    ``is_own``: the service of this data directory, whose refusal may only mean that it is being restarted.
+    """
 
     what: str
     messages: Callable[[], Messages]
+    is_own: bool = True
 
 
 def run_watch(call: Invocation, *, mqtt: bool, url: str | None, token: str | None) -> None:
@@ -47,7 +54,7 @@ def run_watch(call: Invocation, *, mqtt: bool, url: str | None, token: str | Non
         place = _Place(what="The MQTT broker", messages=lambda: _subscription(_broker(settings)))
     elif url is not None:
         address = _checked(url)
-        place = _Place(what=address, messages=lambda: _stream(address, token or ""))
+        place = _Place(what=address, messages=lambda: _stream(address, token or ""), is_own=False)
     else:
         _running(settings.data_dir)
         place = _Place(what="The service", messages=lambda: _own_stream(settings.data_dir, token))
@@ -103,8 +110,7 @@ async def _watch(place: _Place, *, as_json: bool) -> None:
             if (refusal := _refusal(error, place.what)) is not None:
                 raise refusal from None
         except PrivFaceError:
-            # Later on, the service is not there because it is being restarted.
-            if not reached:
+            if not reached or not place.is_own:
                 raise
         if not lost:
             complain(f"{place.what} can't be reached; trying again every {_RETRY_SECONDS:g} seconds.")
@@ -116,11 +122,15 @@ def _refusal(error: Exception, what: str) -> PrivFaceError | None:
     """The error that ends the watching; None: it is worth another try."""
     if isinstance(error, aiohttp.WSServerHandshakeError) and error.status < 500:
         if error.status in {401, 403}:
-            return PrivFaceError(ErrorCode.UNAUTHENTICATED, f"{what} refused the token.", allowed="--token TOKEN")
+            return _refused_token(what)
         return PrivFaceError(ErrorCode.LINK_UNREACHABLE, f"{what} is no PrivFace: it answered {error.status}.")
     if isinstance(error, ConnectError) and error.kind is FailureKind.REFUSED:
         return PrivFaceError(ErrorCode.BROKER_REFUSED, f"{what} refused: {error.reason}.")
     return None
+
+
+def _refused_token(what: str) -> PrivFaceError:
+    return PrivFaceError(ErrorCode.UNAUTHENTICATED, f"{what} refused the token.", allowed="--token TOKEN")
 
 
 async def _own_stream(data_dir: Path, token: str | None) -> Messages:
@@ -131,19 +141,22 @@ async def _own_stream(data_dir: Path, token: str | None) -> Messages:
 
 
 async def _stream(url: str, token: str) -> Messages:
-    """The websocket's events, after an empty message once it is open."""
+    """The websocket's events, after an empty message once it has let us in."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.ws_connect(f"{url}/api/v1/stream", heartbeat=_HEARTBEAT) as socket,
-    ):
-        complain(f"Listening on {url}. End with Ctrl-C.")
-        yield {}
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                data = json.loads(message.data)
-                if isinstance(data, dict) and data.get("type") == StreamMessage.EVENT:
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            socket = await session.ws_connect(f"{url}/api/v1/stream", heartbeat=_HEARTBEAT)
+        async with socket:
+            async for message in socket:
+                data = json.loads(message.data) if message.type is aiohttp.WSMsgType.TEXT else None
+                kind = data.get("type") if isinstance(data, dict) else None
+                if kind == StreamMessage.HELLO:
+                    complain(f"Listening on {url}. End with Ctrl-C.")
+                    yield {}
+                elif kind == StreamMessage.EVENT:
                     yield data.get("event") or {}
+            if socket.close_code in _REFUSALS:
+                raise _refused_token(url)
 
 
 async def _subscription(settings: MqttSettings) -> Messages:

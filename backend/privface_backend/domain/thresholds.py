@@ -13,15 +13,17 @@ from privface_backend.domain.matching import Contract, ThresholdCurve
 # with 3 pictures each; on people who are in no household that the project's figures are measured on.
 _SFACE_FIVE_POINT: Final = ThresholdCurve(
     points={
-        0.0: 0.425,
-        0.015: 0.425,
-        0.02: 0.435,
-        0.03: 0.446,
-        0.04: 0.468,
-        0.05: 0.508,
-        0.065: 0.542,
-        0.08: 0.584,
-        0.1: 0.6,
+        0.0: 0.42,
+        0.01: 0.43,
+        0.015: 0.445,
+        0.02: 0.446,
+        0.025: 0.46,
+        0.03: 0.477,
+        0.04: 0.497,
+        0.05: 0.5,
+        0.065: 0.525,
+        0.08: 0.56,
+        0.1: 0.61,
     }
 )
 

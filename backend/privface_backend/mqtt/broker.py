@@ -24,6 +24,8 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.mqtt.settings import MqttProtocol, MqttSettings
 from privface_backend.protocol import ErrorCode
 
+_LOGGER: Final = logging.getLogger(__name__)
+
 LOOPBACK: Final = "127.0.0.1"
 DEFAULT_BROKER_PORT: Final = 1883
 CREDENTIALS_FILE: Final = "broker.json"
@@ -132,6 +134,15 @@ class EmbeddedBroker:
         return MqttSettings(**{**changes, **reach})
 
 
+class _ExactBroker(Broker):  # type: ignore[misc]  # amqtt's classes enter as Any
+    """Gives a client what is retained on the topics that it asked for; amqtt gives what anybody asked for."""
+
+    async def _publish_retained_messages_for_subscription(self, subscription: tuple[str, int], session: Any) -> None:
+        subscribers = self._subscriptions.get(subscription[0], ())
+        if any(subscriber is session for subscriber, _ in subscribers):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
+
+
 class _PatientWriter(StreamWriterAdapter):  # type: ignore[misc]  # amqtt's classes enter as Any
     """Cuts off a client that takes nothing in: amqtt would keep all that it misses, without a bound."""
 
@@ -166,6 +177,8 @@ class _Door:
         try:
             there, back = StreamReaderAdapter(reader), _PatientWriter(writer, self._patience)
             await self._broker.external_connected(there, back, _LISTENER)
+        except OSError:
+            _LOGGER.debug("A client of the embedded broker was gone before it was let in; it speaks MQTT 3.1.1 only")
         finally:
             self._visits.discard(visit)
             writer.close()
@@ -217,7 +230,7 @@ async def embedded_broker(
     credentials = await asyncio.to_thread(load_credentials, data_dir)
     _quiet_loggers()
     async with contextlib.AsyncExitStack() as stack:
-        broker = Broker(_configuration(credentials))
+        broker = _ExactBroker(_configuration(credentials))
         door = _Door(broker, patience)
         await broker.start()
         stack.push_async_callback(door.close)

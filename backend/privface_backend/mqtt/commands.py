@@ -24,6 +24,9 @@ class CommandIntake:
 
     async def take(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """Follow a command. A retained one is ignored: with every connection it would undo what was set since."""
+        if not payload:
+            # A retained command was cleared.
+            return
         try:
             command = self._topics.command(topic, payload)
         except CommandError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypedDict
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
@@ -21,6 +21,13 @@ class Camera:
     parameter: int | None = None
     frames: int = 0
     skipped: int = 0
+
+
+class CameraSettings(TypedDict):
+    """What is kept of a camera from one run to the next."""
+
+    enabled: bool
+    parameter: int | None
 
 
 class Cameras:
@@ -58,6 +65,19 @@ class Cameras:
 
     def set_parameter(self, name: str, parameter: int | None) -> None:
         self._on_change(self._put(replace(self.get(name), parameter=parameter)))
+
+    def restore(self, settings: Mapping[str, CameraSettings]) -> None:
+        """Take over how cameras were set in an earlier run."""
+        for name, kept in settings.items():
+            self._on_change(self._put(Camera(name=name, enabled=kept["enabled"], parameter=kept["parameter"])))
+
+    def settings(self) -> dict[str, CameraSettings]:
+        """How the cameras are set that differ from a new one."""
+        return {
+            camera.name: CameraSettings(enabled=camera.enabled, parameter=camera.parameter)
+            for camera in self._cameras.values()
+            if not camera.enabled or camera.parameter is not None
+        }
 
     def _put(self, camera: Camera) -> Camera:
         self._cameras[camera.name] = camera

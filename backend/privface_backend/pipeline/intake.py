@@ -84,17 +84,21 @@ class Intake:
         parameter = self._cameras.get(camera).parameter
         return default if parameter is None else Privacy(method=default.method, parameter=parameter)
 
-    def tell(self, timed: Timed, card: FrameCard) -> tuple[Event, ...]:
+    def tell(self, timed: Timed, card: FrameCard, *, live: bool = True) -> tuple[Event, ...]:
         """Make the events of a judged frame, keep them and tell everyone.
+
+        ``live``: the frame shows what is before a camera now; one of a recording changes no state.
 
         Raises:
             PrivFaceError: ``overloaded``: the camera is new, and there are too many.
         """
-        self._cameras.get(card.camera)
+        if live:
+            self._cameras.get(card.camera)
         events = visit_events(timed.judgement, card, timed.latency_ms, now=self._clock(), lifetime=self._lifetime)
         if events:
             self._record(events)
-            self._household.take(events)
+            if live:
+                self._household.take(events)
         for event in events:
             self._bus.tell(Message(StreamMessage.EVENT, event.to_dict(), event))
         self.tell_states()

@@ -219,7 +219,8 @@ def _tell(services: Services, seen: Seen, sightings: Sightings) -> None:
     timed = replace(seen.timed, judgement=replace(seen.timed.judgement, faces=news))
     # A video's later frames would be of the future.
     captured_at = min(seen.card.captured_at, services.clock())
-    services.intake.tell(timed, replace(seen.card, captured_at=captured_at))
+    live = seen.card.source is FrameSource.LINK
+    services.intake.tell(timed, replace(seen.card, captured_at=captured_at), live=live)
 
 
 async def _expire_when_gone(request: web.Request, connected: asyncio.Timeout) -> None:
