@@ -148,8 +148,10 @@ async def _stream(url: str, token: str) -> Messages:
             socket = await session.ws_connect(f"{url}/api/v1/stream", heartbeat=_HEARTBEAT)
         async with socket:
             async for message in socket:
-                data = json.loads(message.data) if message.type is aiohttp.WSMsgType.TEXT else None
-                kind = data.get("type") if isinstance(data, dict) else None
+                data = json.loads(message.data) if message.type is aiohttp.WSMsgType.TEXT else {}
+                if not isinstance(data, dict):
+                    continue
+                kind = data.get("type")
                 if kind == StreamMessage.HELLO:
                     complain(f"Listening on {url}. End with Ctrl-C.")
                     yield {}
