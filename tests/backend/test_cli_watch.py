@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import aiomqtt
 import pytest
 
 from privface_backend.cli.exits import Exit
@@ -106,6 +107,20 @@ def test_an_address_that_is_none(home: Home, url: str) -> None:
     assert "expected http://HOST:PORT" in done.err
 
 
+async def retained(broker: Mosquitto) -> dict[str, bytes]:
+    """The statuses that the broker holds."""
+    found: dict[str, bytes] = {}
+    async with aiomqtt.Client("127.0.0.1", broker.port, username="privface", password="secret") as client:
+        await client.subscribe("privface/#")
+        await client.publish("privface/last", b"")
+        async for message in client.messages:
+            if str(message.topic) == "privface/last":
+                return found
+            if str(message.topic).endswith("/status"):
+                found[str(message.topic)] = bytes(message.payload)
+    return found
+
+
 class TestConfiguredBroker:
     pytestmark = needs_mosquitto
 
@@ -122,6 +137,8 @@ class TestConfiguredBroker:
                 child.read_until(lambda _, err: err.count("Listening on") == 2)
                 await show(run, STRANGER)
                 child.read_until(lambda out, _: out.count("\n") >= 2)
+                assert child.end(signal.SIGINT) == Exit.INTERRUPTED
+                assert await retained(broker) == {"privface/status": b"online"}
 
     def test_a_wrong_password(self, home: Home, tmp_path: Path) -> None:
         with Mosquitto(tmp_path, users={"privface": "secret"}) as broker:
