@@ -101,7 +101,12 @@ def test_tracked_files_name_no_machine_and_no_registry() -> None:
         pytest.skip("not a git clone with files")
     hosts = [
         ".".join(parts)
-        for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("deb", "debian", "org"))
+        for parts in (
+            ("pypi", "org"),
+            ("".join(("python", "hosted")), "org"),
+            ("npmjs", "org"),
+            ("deb", "debian", "org"),
+        )
     ]
     places = [
         "/".join(("", *parts, "")) for parts in (("work", "main"), ("work", "shared"), ("tmp", "x"), ("opt", "wheels"))
