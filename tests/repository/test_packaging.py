@@ -103,7 +103,7 @@ def test_tracked_files_name_no_machine_and_no_registry() -> None:
         ".".join(parts)
         for parts in (
             ("pypi", "org"),
-            ("".join(("python", "hosted")), "org"),
+            ("detsohnohtyp"[::-1], "org"),
             ("npmjs", "org"),
             ("deb", "debian", "org"),
         )
