@@ -1,7 +1,8 @@
 """Accuracy over privacy: open-set identification in each household, and pairs.
 
-Rows: engine, alignment and gallery (templates of clear pictures only, or level-matched by r); columns: the
-kernel size k of the blur. A household's figure is TPIR at FPIR 1 %, faces not found counted as misses; the pairs'
+Rows: engine, alignment and gallery (templates of clear pictures only; level-matched by r; or sent: enrolled from
+pictures that the sender blurred, each at k = 17, 25, 33, 49, 65 and 97); columns: the kernel size k of the blur. A
+household's figure is TPIR at FPIR 1 %, faces not found counted as misses; the pairs'
 is the 10-fold accuracy with pairs counted as wrong in which a face was not found. In percent.
 
     .venv/bin/python benchmarks/accuracy.py ../shared/data
@@ -17,30 +18,36 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from privface_backend.core import load_engines
 from privface_backend.domain.faces import Vector
+from privface_backend.domain.frames import Pixels, working_size
+from privface_backend.domain.geometry import Size
 from privface_backend.domain.matching import LevelMatchedGallery, Template
 from privface_backend.domain.privacy import LADDER, PrivacyLevel
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
+from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
-from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch
+from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch, resize
+from privface_backend.pipeline.versions import Version, enroll_versions
 from privface_backend.privacy.evaluation import (
     NOT_FOUND,
     ProbeScore,
     cross_validated_accuracy,
     tpir_at_fpir,
 )
-from privface_backend.protocol import Privacy
+from privface_backend.protocol import AppliedBy, Privacy
 from privface_backend.settings import EngineSettings
 
 KERNELS = (1, 9, 17, 25, 33)
+SENT_KERNELS = (17, 25, 33, 49, 65, 97)
 FPIR = 0.01
 # Every picture of the sets is enrolled and looked at: refusals would leave the others with an easier task.
 OPEN_BAR = QualityBar(smallest=0, detection=0, strongest=9, turned=9)
@@ -56,9 +63,9 @@ class Picture:
 
 @dataclass(kw_only=True)
 class Subject:
-    """What the engines made of one set of pictures: the gallery's templates, and probes by k."""
+    """What the engines made of one set of pictures: the templates by gallery, and probes by k."""
 
-    templates: list[Template] = field(default_factory=list)
+    templates: dict[str, list[Template]] = field(default_factory=lambda: defaultdict(list))
     probes: dict[int, list[tuple[str, str, Vector | None, PrivacyLevel | None]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -97,30 +104,46 @@ def embed_household(process: Process, pictures: Sequence[Picture]) -> Subject:
     subject = Subject()
     for picture in pictures:
         if picture.role == "enrol":
-            pixels = decode_picture(picture.path.read_bytes(), PictureLimits())
-            try:
-                face = enroll(
-                    process, pixels, claimed=None, choice=FaceChoice(largest=True), ladder=LADDER, bar=OPEN_ENROLLMENT
-                )
-            except PrivFaceError as error:
-                print(f"not enrolled: {picture.path.name}: {error.code}", file=sys.stderr)
-                continue
-            subject.templates += [
-                Template(face_id=str(picture.path), person_id=picture.identity, level=level, vector=vector)
-                for level, vector in face.vectors
-            ]
+            for gallery, represent in (("matched", enroll_clear), ("sent", enroll_sent)):
+                try:
+                    face = represent(process, decode_picture(picture.path.read_bytes(), PictureLimits()))
+                except PrivFaceError as error:
+                    print(f"not enrolled ({gallery}): {picture.path.name}: {error.code}", file=sys.stderr)
+                    continue
+                subject.templates[gallery] += [
+                    Template(face_id=str(picture.path), person_id=picture.identity, level=level, vector=vector)
+                    for level, vector in face.vectors
+                ]
             continue
         for kernel in KERNELS:
             seen = look_at(process, picture.path, kernel)
             vector, level = seen if seen is not None else (None, None)
             subject.probes[kernel].append((picture.identity, picture.role, vector, level))
+    subject.templates["clear"] = [template for template in subject.templates["matched"] if template.level.is_clear]
     return subject
 
 
-def identification(subject: Subject, *, matched: bool) -> list[float]:
-    """TPIR at FPIR 1 % for each k, in percent."""
-    templates = [template for template in subject.templates if matched or template.level.is_clear]
-    gallery = LevelMatchedGallery(templates)
+def enroll_clear(process: Process, pixels: Pixels) -> RepresentedFace:
+    return enroll(process, pixels, claimed=None, choice=FaceChoice(largest=True), ladder=LADDER, bar=OPEN_ENROLLMENT)
+
+
+def enroll_sent(process: Process, pixels: Pixels) -> RepresentedFace:
+    """The picture as a sender would blur it, at several strengths."""
+    frame = resize(pixels, working_size(Size(pixels.shape[1], pixels.shape[0]), process.longest))
+    blur = process.engines.anonymizer("gaussian").apply
+    versions = [
+        Version(
+            load=partial(blur, frame, kernel),
+            claimed=Privacy(method="gaussian", parameter=kernel, applied_by=AppliedBy.CLIENT),
+        )
+        for kernel in SENT_KERNELS
+    ]
+    return enroll_versions(process, versions, choice=FaceChoice(largest=True), bar=OPEN_ENROLLMENT).face
+
+
+def identification(subject: Subject, templates: str) -> list[float]:
+    """TPIR at FPIR 1 % for each k, in percent, with the gallery of that name."""
+    gallery = LevelMatchedGallery(subject.templates[templates])
     figures = []
     for kernel in KERNELS:
         probes, strangers = [], []
@@ -184,8 +207,7 @@ def main() -> None:
         for household, pictures in read_households(arguments.data).items():
             subject = embed_household(process, pictures)
             results += [
-                (household, gallery, identification(subject, matched=gallery == "matched"))
-                for gallery in ("clear", "matched")
+                (household, gallery, identification(subject, gallery)) for gallery in ("clear", "matched", "sent")
             ]
         if not arguments.no_pairs:
             results += [(protocol, "-", figures) for protocol, figures in verification(process, arguments.data)]

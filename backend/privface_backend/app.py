@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -37,6 +36,7 @@ from privface_backend.tasks import (
     EventWriter,
     fetch_weights,
     follow_states,
+    in_background,
     keep_starting,
     poll,
     purge_events,
@@ -87,11 +87,7 @@ async def open_backend(
         broker = await _open_broker(stack, settings)
         parts = _Parts(core, broker, retry_seconds)
         await parts.restore()
-        group = await stack.enter_async_context(_background())
-        for name, loop in parts.loops():
-            task = asyncio.create_task(loop, name=name)
-            task.add_done_callback(_log_failure)
-            group.append(task)
+        await stack.enter_async_context(in_background(parts.loops()))
         yield parts.backend()
 
 
@@ -108,26 +104,6 @@ async def _open_broker(stack: contextlib.AsyncExitStack, settings: Settings) -> 
         )
     )
     return opened
-
-
-@contextlib.asynccontextmanager
-async def _background() -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Tasks that end with the block, or before it by themselves."""
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    """Log a task that failed, as soon as it does, while the others go on: where, and the type of its error, whose
-    own text could quote anything."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        place = "".join(traceback.format_tb(error.__traceback__))
-        _LOGGER.error("The task %s failed: %s\n%s", task.get_name(), type(error).__name__, place)
 
 
 class _Parts:

@@ -21,6 +21,7 @@ MIN_API_VERSION: Final = 1
 EVENT_SCHEMA: Final = 1
 DEFAULT_PORT: Final = 8090
 ZEROCONF_TYPE: Final = "_privface._tcp.local."
+_LARGEST: Final = 1e15
 
 
 class _WireEnum(StrEnum):
@@ -192,11 +193,11 @@ def from_wire_time(value: object, key: str) -> datetime:
         raise WireError(key, expected)
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        if moment.tzinfo is None:
+            raise WireError(key, expected)
+        return moment.astimezone(UTC)
+    except (OverflowError, ValueError):
         raise WireError(key, expected) from None
-    if moment.tzinfo is None:
-        raise WireError(key, expected)
-    return moment.astimezone(UTC)
 
 
 def _text(data: Mapping[str, Any], key: str, limit: int = 256) -> str | None:
@@ -247,12 +248,10 @@ class Privacy:
         if isinstance(parameter, bool) or not isinstance(parameter, int):
             raise WireError("privacy.parameter", "a whole number")
         relative = data.get("relative")
-        if relative is not None and (isinstance(relative, bool) or not isinstance(relative, int | float)):
-            raise WireError("privacy.relative", "a number or null")
         return cls(
             method=_text(data, "method", 64) or "gaussian",
             parameter=parameter,
-            relative=None if relative is None else float(relative),
+            relative=None if relative is None else _finite(relative, "privacy.relative"),
             applied_by=AppliedBy(data.get("applied_by", "nobody")),
         )
 
@@ -342,19 +341,23 @@ def _box(value: object, key: str = "box") -> tuple[float, float, float, float] |
         return None
     if not isinstance(value, list | tuple) or len(value) != 4:
         raise WireError(key, "[x, y, width, height]")
-    if any(isinstance(side, bool) or not isinstance(side, int | float) for side in value):
-        raise WireError(key, "four numbers")
-    x, y, width, height = (float(side) for side in value)
+    x, y, width, height = (_finite(side, key) for side in value)
     return x, y, width, height
+
+
+def _finite(value: object, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+        raise WireError(key, "a number")
+    return float(value)
 
 
 def _number(data: Mapping[str, Any], key: str) -> float | None:
     value = data.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WireError(key, "a number or null")
-    return float(value)
+    return None if value is None else _finite(value, key)
+
+
+def _numbers(data: Mapping[str, Any], key: str) -> dict[str, float]:
+    return {str(name): _finite(value, key) for name, value in _mapping(data, key).items()}
 
 
 def _rounded(value: float | None) -> float | None:
@@ -369,7 +372,7 @@ class FaceResult:
     outcome: Outcome
     reason: Reason
     person_id: str | None = None
-    person: str | None = None
+    person: str | None = field(default=None, repr=False)
     score: float | None = None
     margin: float | None = None
     threshold: float | None = None
@@ -431,14 +434,21 @@ class Identification:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        frame = data.get("frame") or 0
+        """Read an identification.
+
+        Raises:
+            WireError: a key has the wrong shape.
+        """
+        faces = data.get("faces", ())
+        if not isinstance(faces, list | tuple) or not all(isinstance(face, Mapping) for face in faces):
+            raise WireError("faces", "a list of objects")
         return cls(
             file=_text(data, "file", 4096),
-            frame=int(frame),
-            faces=tuple(FaceResult.from_dict(face) for face in data.get("faces", ())),
+            frame=int(_number(data, "frame") or 0),
+            faces=tuple(FaceResult.from_dict(face) for face in faces),
             privacy=Privacy.from_dict(_mapping(data, "privacy")),
             engine=EngineNames.from_dict(_mapping(data, "engine")),
-            latency_ms={str(stage): float(ms) for stage, ms in _mapping(data, "latency_ms").items()},
+            latency_ms=_numbers(data, "latency_ms"),
             reason=Reason(data.get("reason", "ok")),
         )
 
@@ -469,7 +479,7 @@ class Event:
     request_id: str | None = None
     requestor: Requestor | None = None
     person_id: str | None = None
-    person: str | None = None
+    person: str | None = field(default=None, repr=False)
     score: float | None = None
     margin: float | None = None
     threshold: float | None = None
@@ -538,9 +548,9 @@ class Event:
             threshold=_number(data, "threshold"),
             faces=int(_number(data, "faces") or 0),
             box=_box(data.get("box")),
-            votes={str(vote): int(count) for vote, count in _mapping(data, "votes").items()},
+            votes={vote: int(count) for vote, count in _numbers(data, "votes").items()},
             reason=Reason(data.get("reason", "unknown")),
             privacy=Privacy.from_dict(_mapping(data, "privacy")),
             engine=EngineNames.from_dict(_mapping(data, "engine")),
-            latency_ms={str(stage): float(ms) for stage, ms in _mapping(data, "latency_ms").items()},
+            latency_ms=_numbers(data, "latency_ms"),
         )

@@ -10,20 +10,24 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
 from privface_backend.app import Backend, open_backend
+from privface_backend.discovery.addresses import Listening, announced_addresses, url_towards
 from privface_backend.errors import PrivFaceError
+from privface_backend.mqtt.discovery import keep_telling
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.application import create_application
 from privface_backend.rest.server import make_runner
 from privface_backend.rest.sifis import ancestor_routes
 from privface_backend.settings import Settings
-from privface_backend.tasks import write_private
+from privface_backend.tasks import in_background, write_private
 
 _LOGGER: Final = logging.getLogger(__name__)
 RUN_FILE: Final = "run.json"
@@ -48,11 +52,35 @@ async def run_server(settings: Settings) -> AsyncIterator[tuple[Backend, dict[st
                 path = settings.data_dir / RUN_FILE
                 await asyncio.to_thread(write_private, path, json.dumps(run, indent=1))
                 try:
-                    yield backend, run
+                    async with in_background(_tell_others(backend, Listening.of(listener))):
+                        yield backend, run
                 finally:
                     path.unlink(missing_ok=True)
         finally:
             await runner.cleanup()
+
+
+def _tell_others(backend: Backend, listening: Listening) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    """What tells others how REST is reached, by name."""
+    settings, mqtt = backend.core.settings.discovery, backend.mqtt_settings
+
+    async def find_url() -> str | None:
+        if not settings.mqtt:
+            return None
+        return settings.url or await url_towards(listening, mqtt.host, mqtt.port)
+
+    if mqtt.enabled:
+        yield "mqtt discovery", keep_telling(backend.link, backend.core.instance_id, find_url)
+    if settings.zeroconf and (listening.everywhere or announced_addresses(listening)):
+        yield "zeroconf", _announce(backend.core.instance_id, listening)
+
+
+async def _announce(instance_id: str, listening: Listening) -> None:
+    await asyncio.to_thread(import_module, "privface_backend.discovery.announcement")
+    from privface_backend.discovery.announcement import Announcement, keep_announced  # noqa: PLC0415  # loaded above, without holding up the start
+
+    announcement = Announcement(instance_id=instance_id, port=listening.port)
+    await keep_announced(announcement, partial(announced_addresses, listening))
 
 
 async def serve(settings: Settings) -> None:

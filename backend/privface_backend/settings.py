@@ -101,6 +101,15 @@ class BrokerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoverySettings:
+    """How others find REST. ``url``: the address that is told over MQTT; empty: this computer's."""
+
+    zeroconf: bool = True
+    mqtt: bool = True
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSettings:
     """Camera addresses that a request may name: ``allow`` holds whole addresses, or prefixes that end in ``*``;
     ``webcams`` the indexes of this computer's cameras."""
@@ -151,6 +160,7 @@ class Settings:
     decision: DecisionSettings = field(default_factory=DecisionSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     links: LinkSettings = field(default_factory=LinkSettings)
     sifis: AncestorSettings = field(default_factory=AncestorSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
@@ -195,6 +205,18 @@ def _ladder(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def _web_address(text: str) -> str:
+    expected = "expected http:// or https://, a host, and no user, query or fragment"
+    try:
+        url = URL(text)
+        given = url.scheme in {"http", "https"} and url.host and url.port
+    except ValueError:
+        raise vol.Invalid(expected) from None
+    if text and (not given or url.raw_user or url.raw_password or url.raw_query_string or url.raw_fragment):
+        raise vol.Invalid(expected)
+    return text.rstrip("/")
+
+
 # What a value must satisfy beyond its type; the type itself comes from the dataclass.
 _CHECKS: Final[Mapping[Name, Any]] = {
     ("server", "port"): between(0, 65535),
@@ -213,6 +235,7 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("decision", "event_seconds"): between(1, 3600),
     ("decision", "hold_seconds"): between(1, 86400),
     ("broker", "port"): between(0, 65535),
+    ("discovery", "url"): _web_address,
     ("links", "seconds"): between(1, 3600),
     ("sifis", "without_token"): one_of("never", "loopback", "always"),
     ("retention", "event_days"): between(0, 3650),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
@@ -21,6 +23,30 @@ _LAST_RETRY: Final = 300.0
 _LONGEST_NAP: Final = 3600.0
 _DAY: Final = 86400.0
 _UNWRITTEN: Final = 10_000
+
+
+@contextlib.asynccontextmanager
+async def in_background(loops: Iterable[tuple[str, Coroutine[Any, Any, None]]]) -> AsyncIterator[None]:
+    """Run ``loops``, each a task of its name, until the block ends, or they do before it by themselves."""
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        for name, loop in loops:
+            task = asyncio.create_task(loop, name=name)
+            task.add_done_callback(_log_failure)
+            tasks.append(task)
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Log a task that failed, as soon as it does, while the others go on: where, and the type of its error, whose
+    own text could quote anything."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        place = "".join(traceback.format_tb(error.__traceback__))
+        _LOGGER.error("The task %s failed: %s\n%s", task.get_name(), type(error).__name__, place)
 
 
 async def fetch_weights(store: WeightsStore, names: Sequence[str]) -> None:

@@ -40,7 +40,8 @@ def unit(vector: Sequence[float]) -> list[float]:
 
 
 def slow_face(templates: Sequence[Template], method: str, relative: float) -> list[float]:
-    """What stands for a face: half its clear template, half what is at the probe's strength, linear between rungs."""
+    """What stands for a face: half its clear (or lightest) template, half what is at the probe's strength, linear
+    between rungs."""
     clear = next((t for t in templates if t.level.relative <= 0), None)
     of_method = [t for t in templates if t.level.method == method]
     rungs = [t for t in (of_method or templates) if t.level.relative > 0]
@@ -57,7 +58,7 @@ def slow_face(templates: Sequence[Template], method: str, relative: float) -> li
         share = (relative - low.level.relative) / span if span else 1.0
         between = [(1 - share) * float(a) + share * float(b) for a, b in zip(low.vector, high.vector, strict=True)]
     between = unit(between)
-    first = between if clear is None else list(map(float, clear.vector))
+    first = list(map(float, rungs[0].vector if clear is None else clear.vector))
     return unit([a + b for a, b in zip(first, between, strict=True)])
 
 
@@ -152,12 +153,44 @@ def test_at_a_rung_only_that_rung_and_the_clear_one_count() -> None:
     assert found == pytest.approx(normalized(rungs[0.03].vector + clear.vector), abs=1e-6)
 
 
-def test_without_a_clear_template_the_nearest_rungs_stand_alone() -> None:
+def test_without_a_clear_template_the_lightest_takes_its_place() -> None:
     low, high = (template("a", "f", PrivacyLevel("gaussian", rung), n) for n, rung in enumerate((0.02, 0.04)))
-    for relative, wanted in ((0.0, low), (0.01, low), (0.02, low), (0.04, high), (0.1, high)):
-        assert represent_face([low, high], PrivacyLevel("gaussian", relative)) == pytest.approx(wanted.vector, abs=1e-6)
+    for relative in (0.0, 0.01, 0.02):
+        assert represent_face([high, low], PrivacyLevel("gaussian", relative)) == pytest.approx(low.vector, abs=1e-6)
+    for relative in (0.04, 0.1):
+        found = represent_face([high, low], PrivacyLevel("gaussian", relative))
+        assert found == pytest.approx(normalized(low.vector + high.vector), abs=1e-6)
+    between = normalized(low.vector + high.vector)
     middle = represent_face([low, high], PrivacyLevel("gaussian", 0.03))
-    assert middle == pytest.approx(normalized(low.vector + high.vector), abs=1e-6)
+    assert middle == pytest.approx(normalized(low.vector + between), abs=1e-6)
+
+
+def test_the_lightest_of_the_probe_s_method_comes_first() -> None:
+    fine = template("a", "f", PrivacyLevel("pixelate", 0.01), 1)
+    low, high = (template("a", "f", PrivacyLevel("gaussian", rung), n) for n, rung in ((2, 0.02), (3, 0.04)))
+    found = represent_face([fine, low, high], PrivacyLevel("gaussian", 0.04))
+    assert found == pytest.approx(normalized(low.vector + high.vector), abs=1e-6)
+
+
+def test_a_candidate_says_how_light_the_lightest_template_of_its_face_is() -> None:
+    blurred = [template("a", "light", PrivacyLevel("gaussian", rung), n) for n, rung in enumerate((0.05, 0.03))]
+    cells = [template("a", "light", PrivacyLevel("pixelate", 0.01), 2)]
+    strong = [template("a", "strong", PrivacyLevel("gaussian", 0.08), 3)]
+    clear = [template("b", "clear", level, 4 + n) for n, level in enumerate((CLEAR, PrivacyLevel("gaussian", 0.05)))]
+    gallery = LevelMatchedGallery([*blurred, *cells, *strong, *clear])
+    seen = {}
+    for seed in range(20):
+        for method in ("gaussian", "pixelate"):
+            for candidate in gallery.search(make_vector(seed, DIMENSION), PrivacyLevel(method, 0.05)):
+                seen[method, candidate.face_id] = candidate.lightest
+    assert seen == {
+        ("gaussian", "light"): 0.03,
+        ("gaussian", "strong"): 0.08,
+        ("gaussian", "clear"): 0.0,
+        ("pixelate", "light"): 0.01,
+        ("pixelate", "strong"): 0.08,
+        ("pixelate", "clear"): 0.0,
+    }
 
 
 def test_another_method_s_rungs_serve_where_there_are_none_of_its_own() -> None:
@@ -245,6 +278,31 @@ def test_thresholds_of_sface_are_its_own_with_its_own_alignment_only() -> None:
 def test_a_curve_is_linear_between_its_points_and_level_outside() -> None:
     curve = ThresholdCurve(points={0.1: 0.6, 0.0: 0.4})
     assert [curve.at(r) for r in (-1, 0, 0.05, 0.1, 9)] == pytest.approx([0.4, 0.4, 0.5, 0.6, 0.6])
+
+
+def test_a_threshold_rises_with_the_lightest_template_for_strong_probes() -> None:
+    curve = ThresholdCurve(points={0.0: 0.4, 0.1: 0.6}, rise=2.0, light=0.02, onset=(0.03, 0.05))
+    assert [curve.at(0.1, lightest) for lightest in (0.0, 0.02, 0.04, 0.08)] == pytest.approx([0.6, 0.6, 0.64, 0.72])
+    assert [curve.at(r, 0.06) for r in (0.0, 0.03, 0.04, 0.05)] == pytest.approx([0.4, 0.46, 0.52, 0.58])
+    assert curve.at(0.1, 1.0) == 0.99
+
+
+def test_a_raised_curve_is_raised_everywhere_and_stays_below_one() -> None:
+    curve = ThresholdCurve(points={0.0: 0.4, 0.1: 0.6}, rise=2.0, light=0.02, onset=(0.03, 0.05))
+    assert curve.raised(0.1).at(0.1, 0.04) == pytest.approx(curve.at(0.1, 0.04) + 0.1)
+    assert curve.raised(-0.1).at(0.0) == pytest.approx(0.3)
+    assert curve.raised(0.9).at(0.1) == 0.99
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(["deepface:SFace", "deepface:Other"]), st.floats(0.0, 0.95))
+def test_shipped_thresholds_rise_with_the_lightest_template(recognizer: str, verification: float) -> None:
+    curve = curve_of(recognizer, verification)
+    for relative in STRENGTHS[::10]:
+        values = [curve.at(relative, lightest) for lightest in STRENGTHS[::10]]
+        assert values == sorted(values)
+        assert values[0] == curve.at(relative)
+        assert max(values) < 1
 
 
 def test_a_template_shows_no_vector() -> None:

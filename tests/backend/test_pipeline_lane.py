@@ -86,7 +86,7 @@ async def test_the_waiting_room_is_bounded() -> None:
         # A camera that waits already needs no further place.
         newer = await ask(lane, lambda: "new", "door")
         assert await code_of(waiting[1]) is ErrorCode.SUPERSEDED
-        assert lane.depth == 3
+        assert (lane.depth, lane.waiting) == (3, 2)
         assert lane.counts.refused == 2
         hold.let_go()
         assert list(await asyncio.gather(waiting[0], newer)) == ["done", "new"]

@@ -11,7 +11,7 @@ import pytest
 
 from privface_backend.domain.frames import Pixels
 from privface_backend.domain.matching import LevelMatchedGallery, Template, ThresholdCurve
-from privface_backend.domain.privacy import CLEAR, sigma_of_kernel
+from privface_backend.domain.privacy import CLEAR, PrivacyLevel, sigma_of_kernel
 from privface_backend.engines.synthetic import draw_face, ground
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.index import GallerySnapshot
@@ -208,6 +208,23 @@ def test_known_unknown_and_unusable_in_one_frame() -> None:
     assert unusable.result.person_id is None
     detail = judged.detail({})
     assert detail["frame_size"] == [640, 360]
+
+
+def test_who_was_enrolled_under_strong_blur_needs_a_higher_score() -> None:
+    process = make_process()
+    look = process.look(process.anonymize(pixels(ADA), None, Privacy(parameter=33), Stopwatch()), Stopwatch())
+    [observed] = look.faces
+    assert observed.vector is not None
+    strong = PrivacyLevel("gaussian", 0.06)
+    curve = ThresholdCurve(points={0.0: 0.5}, rise=2.0, light=0.01, onset=(0.0, 0.01))
+    thresholds = []
+    for levels in ((CLEAR, strong), (strong,)):
+        templates = [Template(face_id="face", person_id="ada", level=level, vector=observed.vector) for level in levels]
+        snapshot = replace(snapshot_of(process), gallery=LevelMatchedGallery(templates))
+        [face] = judge(look, snapshot, curve=curve, margin=0.0, engine=process.engines.names).faces
+        assert face.result.outcome is Outcome.KNOWN
+        thresholds.append(face.result.threshold)
+    assert thresholds == pytest.approx([0.5, 0.6])
 
 
 def test_nobody_enrolled() -> None:

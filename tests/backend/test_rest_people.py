@@ -230,6 +230,51 @@ async def test_versions_of_one_picture_make_one_face_with_their_levels(api: Api)
     assert len({template.face_id for template in templates}) == 1
 
 
+async def enroll_versions(api: Api, person: str, *versions: tuple[bytes, int]) -> Reply:
+    cards = json.dumps([card(kernel) for _, kernel in versions])
+    data = form(*(data for data, _ in versions), versions="1", cards=cards)
+    return await api.call("POST", f"{PEOPLE}/{person}/faces", pattern=FACES, data=data)
+
+
+async def test_versions_need_one_turn_on_the_lane(api: Api) -> None:
+    ada, lane = await api.create("Ada"), api.backend.services.lane
+    before = lane.counts.finished
+    reply = await enroll_versions(api, ada, *((blurred(ADA, kernel), kernel) for kernel in (17, 25, 33, 49, 65, 97)))
+    assert reply.status == 201
+    assert lane.counts.finished == before + 1
+    assert len(api.backend.services.index.snapshot.templates) == 6
+    found = await api.identify(picture(ADA), "?privacy=25")
+    assert [face["person_id"] for face in found.document["faces"]] == [ada]
+
+
+async def test_why_the_sharpest_version_is_refused_is_the_answer(api: Api) -> None:
+    ada = await api.create("Ada")
+    face = blurred(ADA, 25)
+    for sharpest, status, code in ((picture(), 422, "no_face"), (picture(ADA, BEN), 422, "several_faces")):
+        reply = await enroll_versions(api, ada, (face, 25), (sharpest, 9))
+        assert (reply.status, reply.code) == (status, code)
+    square = encode(np.full((300, 300, 3), 128, np.uint8))
+    reply = await enroll_versions(api, ada, (face, 9), (square, 25))
+    assert (reply.status, reply.code) == (400, "bad_request")
+    data = form(picture(ADA), picture(ADA, side=120), versions="1")
+    clear = await api.call("POST", f"{PEOPLE}/{ada}/faces", pattern=FACES, data=data)
+    assert (clear.status, clear.code) == (422, "not_anonymized")
+    assert (await on_person(api, "GET", ada)).document["faces"] == 0
+
+
+async def test_other_versions_that_are_refused_are_named(api: Api) -> None:
+    ada = await api.create("Ada")
+    reply = await enroll_versions(api, ada, (b"words", 33), (blurred(ADA, 17), 17), (blurred(ADA, 25), 24))
+    assert reply.status == 201
+    assert [(item["file"], item["error"]["code"]) for item in reply.document["refused"]] == [
+        (0, "picture_format"),
+        (2, "bad_privacy_parameter"),
+    ]
+    assert len(api.backend.services.index.snapshot.templates) == 1
+    again = await enroll_versions(api, ada, (blurred(ADA, 17), 17))
+    assert (again.status, again.code) == (409, "conflict")
+
+
 @pytest.mark.parametrize("cards", ["{", "{}", "[]", "[{}]", "[{}, {}, {}]", '[{"privacy": 3}, {}]', "[1, 2]"])
 async def test_cards_that_do_not_fit_the_files_are_refused(api: Api, cards: str) -> None:
     ada = await api.create("Ada")

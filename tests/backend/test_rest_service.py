@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from privface_backend.plugins.spec import EngineKind, EngineSpec
 from privface_backend.protocol import Scope, to_wire_time
 from privface_backend.rest.metrics import camera_label
 from privface_backend.settings import EngineSettings
-from support.backend import ADA, STRANGER, Api, picture, running, until
+from support.backend import ADA, STRANGER, Api, held, picture, running, until
 
 EVENTS = "/api/v1/events"
 
@@ -50,6 +52,24 @@ async def test_info_says_what_is_there(api: Api) -> None:
     assert installed["detector", "synthetic"]["available"] is True
     assert installed["anonymizer", "gaussian"]["missing"] == []
     assert installed["detector", "deepface:yolov8n"]["missing"] == ["ultralytics"]
+
+
+async def test_info_says_what_time_it_is_and_how_much_waits(api: Api) -> None:
+    async def info() -> dict[str, Any]:
+        return dict((await api.call("GET", "/api/v1/info", scope=Scope.IDENTIFY)).document)
+
+    before = to_wire_time(api.backend.services.clock())
+    now = (await info())["time"]
+    assert before <= now <= to_wire_time(api.backend.services.clock())
+    lane = api.backend.services.lane
+    async with held(lane) as hold:
+        assert (await info())["lane"] == {"waiting": 0}
+        jobs = [asyncio.create_task(lane.run(lambda: None)) for _ in range(3)]
+        await until(lambda: lane.waiting == 3)
+        assert (await info())["lane"] == {"waiting": 3}
+        hold.let_go()
+        await asyncio.gather(*jobs)
+    assert (await info())["lane"] == {"waiting": 0}
 
 
 class CenteredAligner:

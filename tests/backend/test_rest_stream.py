@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from privface_backend.events import Message
-from privface_backend.protocol import API_VERSION, Scope, StreamMessage
+from privface_backend.protocol import API_VERSION, Scope, StreamMessage, to_wire_time
 from privface_backend.rest.stream import StreamRules
 from privface_backend.settings import ServerSettings
 from support.backend import ADA, Api, check_document, picture, running, until
@@ -68,11 +68,13 @@ async def test_a_listener_gets_hello_a_snapshot_and_then_what_happens(api: Api) 
     ada = await api.create("Ada", ADA)
     first = (await api.frame("door", picture(ADA))).document["events"][0]
     await api.logged(1)
+    started = to_wire_time(api.backend.services.clock())
     async with api.session.ws_connect(api.url + STREAM, headers=bearer(api)) as stream:
         hello = await receive(stream)
         assert hello["type"] == "hello"
         assert hello["api_version"] == API_VERSION
         assert hello["instance_id"] == api.backend.core.instance_id
+        assert started <= hello["time"] <= to_wire_time(api.backend.services.clock())
         snapshot = await receive(stream)
         assert snapshot["type"] == "snapshot"
         [person] = snapshot["people"]

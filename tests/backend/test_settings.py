@@ -104,6 +104,37 @@ def test_unknown_variables_are_problems() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("", ""),
+        ("http://192.168.1.5:8090", "http://192.168.1.5:8090"),
+        ("https://home.example/faces/", "https://home.example/faces"),
+        ("http://[fd00::5]:8090", "http://[fd00::5]:8090"),
+    ],
+)
+def test_an_address_to_tell_others(url: str, kept: str) -> None:
+    assert load_settings(environment={"PRIVFACE_DISCOVERY__URL": url}).discovery.url == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "192.168.1.5:8090",
+        "ftp://home.example",
+        "http://",
+        "http://user:secret@home.example",
+        "http://h:99999",
+        "http://home.example/?token=secret",
+        "http://home.example/#there",
+    ],
+)
+def test_what_can_not_be_told_as_an_address(url: str) -> None:
+    [problem] = problems(environment={"PRIVFACE_DISCOVERY__URL": url})
+    assert "discovery.url: expected http:// or https://" in problem
+    assert "secret" not in problem
+
+
 def test_every_problem_with_its_place(write: Any) -> None:
     config = write(
         """\

@@ -27,7 +27,7 @@ ORDER: Final = (
     ("settings", "events", "tasks"),
     ("gallery",),
     ("pipeline",),
-    ("rest", "mqtt", "privacy"),
+    ("rest", "mqtt", "discovery", "privacy"),
     ("core",),
     ("app",),
     ("server",),

@@ -41,6 +41,11 @@ class DetectedFace:
     def width(self) -> float:
         return self.box.width
 
+    def scaled(self, factor: float) -> DetectedFace:
+        """The same face in a frame whose sides are ``factor`` times as long."""
+        landmarks = None if self.landmarks is None else np.asarray(self.landmarks * factor, dtype=np.float32)
+        return DetectedFace(box=self.box.scaled(factor), score=self.score, landmarks=landmarks)
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Embedding:

@@ -1,9 +1,9 @@
 """Templates, what may be compared with what, and the decision about one face.
 
 A probe is compared with the templates of its own embedding contract only, and among them with those
-of about its own strength r: each enrolled face stands for itself by the mean of its clear template and
-of what its templates next to the probe's r come to between them, brought to length 1. A person's score is
-the mean of the nearest face's and of that of all their faces' mean.
+of about its own strength r: each enrolled face stands for itself by the mean of its clear template (its
+lightest, where none is clear) and of what its templates next to the probe's r come to between them, brought
+to length 1. A person's score is the mean of the nearest face's and of that of all their faces' mean.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,7 @@ from privface_backend.protocol import Outcome, Reason
 _STEP: Final = 0.0025
 """Strengths r are rounded to this, so that few matrices serve all probes."""
 _KEPT_STEPS: Final = 16
+_HIGHEST: Final = 0.99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +53,24 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A person that a probe was compared with: the best score of their faces, and which face that was."""
+    """A person that a probe was compared with: the best score of their faces, and which face that was.
+
+    ``lightest``: the strength r of the lightest of the face's templates that the probe was compared with.
+    """
 
     person_id: str
     face_id: str
     score: float
+    lightest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Representatives:
+    """What stands for each face and for each person, and the r of each face's lightest template."""
+
+    faces: Vectors
+    people: Vectors
+    lightest: tuple[float, ...]
 
 
 class LevelMatchedGallery:
@@ -73,7 +87,7 @@ class LevelMatchedGallery:
         owners = [group[0].person_id for group in groups]
         self._person_ids: Final = tuple(dict.fromkeys(owners))
         self._starts: Final = np.array([owners.index(person_id) for person_id in self._person_ids], dtype=np.intp)
-        self._matrices: Final[OrderedDict[tuple[str, float], tuple[Vectors, Vectors]]] = OrderedDict()
+        self._matrices: Final[OrderedDict[tuple[str, float], _Representatives]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._faces)
@@ -82,46 +96,58 @@ class LevelMatchedGallery:
         """Every person, best score (-1 to 1) first."""
         if not self._faces:
             return ()
-        faces, people = self._representatives(level)
-        by_face = faces @ probe
-        scores = (np.maximum.reduceat(by_face, self._starts) + people @ probe) / 2
+        stand_ins = self._representatives(level)
+        by_face = stand_ins.faces @ probe
+        scores = (np.maximum.reduceat(by_face, self._starts) + stand_ins.people @ probe) / 2
         ends = np.append(self._starts[1:], len(by_face))
+        nearest = [start + int(np.argmax(by_face[start:end])) for start, end in zip(self._starts, ends, strict=True)]
         return tuple(
             Candidate(
                 person_id=self._person_ids[row],
-                face_id=self._face_ids[self._starts[row] + int(np.argmax(by_face[self._starts[row] : ends[row]]))],
+                face_id=self._face_ids[nearest[row]],
                 score=float(scores[row]),
+                lightest=stand_ins.lightest[nearest[row]],
             )
             for row in np.argsort(-scores, kind="stable")
         )
 
-    def _representatives(self, level: PrivacyLevel) -> tuple[Vectors, Vectors]:
+    def _representatives(self, level: PrivacyLevel) -> _Representatives:
         """What stands for each face, and for each person, towards probes of about ``level``."""
         step = (level.method, round(level.relative / _STEP) * _STEP)
         found = self._matrices.get(step)
         if found is None:
             rounded = PrivacyLevel(*step)
             faces = np.stack([represent_face(group, rounded) for group in self._faces])
-            found = faces, normalized(np.add.reduceat(faces, self._starts, axis=0))
+            found = _Representatives(
+                faces=faces,
+                people=normalized(np.add.reduceat(faces, self._starts, axis=0)),
+                lightest=tuple(_by_strength(group, rounded)[0].level.relative for group in self._faces),
+            )
             self._matrices[step] = found
             if len(self._matrices) > _KEPT_STEPS:
                 self._matrices.popitem(last=False)
         return found
 
 
-def represent_face(templates: Sequence[Template], level: PrivacyLevel) -> Vector:
-    """The vector that stands for one enrolled face towards a probe of ``level``."""
+def _by_strength(templates: Sequence[Template], level: PrivacyLevel) -> list[Template]:
+    """One face's templates that a probe of ``level`` is compared with, the lightest first: a clear one, and those of
+    the probe's method, or of any where there are none."""
     same_method = [template for template in templates if template.level.method == level.method]
     clear = [template for template in templates if template.level.is_clear]
     pool = [template for template in (same_method or templates) if not template.level.is_clear]
-    ladder = sorted((*clear[:1], *pool), key=lambda template: (template.level.relative, template.level.method))
+    return sorted((*clear[:1], *pool), key=lambda template: (template.level.relative, template.level.method))
+
+
+def represent_face(templates: Sequence[Template], level: PrivacyLevel) -> Vector:
+    """The vector that stands for one enrolled face towards a probe of ``level``."""
+    ladder = _by_strength(templates, level)
     strengths = [template.level.relative for template in ladder]
     above = min(bisect_left(strengths, level.relative), len(ladder) - 1)
     below = max(0, above - 1) if strengths[above] > level.relative else above
     span = strengths[above] - strengths[below]
     share = (level.relative - strengths[below]) / span if span > 0 else 1.0
     between = normalized((1 - share) * ladder[below].vector + share * ladder[above].vector)
-    return normalized((clear[0].vector if clear else between) + between)
+    return normalized(ladder[0].vector + between)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,10 +187,25 @@ def decide(ranked: Sequence[Candidate], *, threshold: float, margin: float) -> D
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdCurve:
-    """Thresholds on the cosine similarity over the strength r, linear between its points."""
+    """Thresholds on the cosine similarity over the strength r, linear between its points.
+
+    They hold for faces with a light template. Where the lightest is stronger than ``light``, both sides are blurred,
+    and strangers come nearer: the threshold rises by ``rise`` for each unit of r beyond ``light``, for probes of the
+    second of the strengths ``onset`` and more; for those of the first and less it doesn't; linear between.
+    """
 
     points: Mapping[float, float]
+    rise: float = 0.0
+    light: float = 0.0
+    onset: tuple[float, float] = (0.0, 1.0)
 
-    def at(self, relative: float) -> float:
+    def raised(self, by: float) -> ThresholdCurve:
+        """The same curve, higher by ``by`` everywhere, at most 0.99."""
+        return replace(self, points={r: min(_HIGHEST, value + by) for r, value in self.points.items()})
+
+    def at(self, relative: float, lightest: float = 0.0) -> float:
+        """The threshold for a probe of r ``relative`` and a face whose lightest template has r ``lightest``."""
         strengths = sorted(self.points)
-        return float(np.interp(relative, strengths, [self.points[r] for r in strengths]))
+        level = float(np.interp(relative, strengths, [self.points[r] for r in strengths]))
+        share = float(np.interp(relative, self.onset, (0.0, 1.0)))
+        return min(_HIGHEST, level + share * self.rise * max(0.0, lightest - self.light))

@@ -5,6 +5,7 @@ Under strong blur all faces move together, so that one constant can't serve. See
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from privface_backend.domain.matching import Contract, ThresholdCurve
@@ -24,7 +25,11 @@ _SFACE_FIVE_POINT: Final = ThresholdCurve(
         0.065: 0.525,
         0.08: 0.56,
         0.1: 0.61,
-    }
+    },
+    # The same where pictures were anonymized before they were enrolled, for lightest templates of r up to 0.11.
+    rise=2.25,
+    light=0.018,
+    onset=(0.035, 0.05),
 )
 
 
@@ -34,9 +39,9 @@ def threshold_curve(contract: Contract, verification_threshold: float) -> Thresh
         return _SFACE_FIVE_POINT
     start = _SFACE_FIVE_POINT.at(0.0)
     # The share of the way to 1 that SFace's threshold goes carries over; its absolute rise would pass 1 elsewhere.
-    return ThresholdCurve(
-        points={
-            r: verification_threshold + (1 - verification_threshold) * (value - start) / (1 - start)
-            for r, value in _SFACE_FIVE_POINT.points.items()
-        }
+    share = (1 - verification_threshold) / (1 - start)
+    return replace(
+        _SFACE_FIVE_POINT,
+        points={r: verification_threshold + share * (value - start) for r, value in _SFACE_FIVE_POINT.points.items()},
+        rise=share * _SFACE_FIVE_POINT.rise,
     )

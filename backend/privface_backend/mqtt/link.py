@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -137,6 +137,15 @@ class MqttLink:
             raise PrivFaceError(
                 ErrorCode.BROKER_UNREACHABLE, f"No MQTT broker: {self._status.reason or self._status.state}."
             )
+
+    async def connections(self) -> AsyncIterator[None]:
+        """Gives one item now, if the broker has let us in, and one each time that it does again; never ends."""
+        seen = 0
+        while True:
+            while self._connections == seen or self._status.state is not LinkState.CONNECTED:
+                await self._changed.wait()
+            seen = self._connections
+            yield
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled; returns at once when MQTT is disabled."""

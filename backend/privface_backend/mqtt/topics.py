@@ -63,6 +63,10 @@ class Topics:
     def event(self) -> str:
         return f"{self.base}/event"
 
+    def discovery(self, instance_id: str) -> str:
+        """Where a backend says how it is reached."""
+        return f"{self.base}/discovery/{instance_id}"
+
     def person_state(self, slug: str) -> str:
         return f"{self.base}/person/{slug}/state"
 

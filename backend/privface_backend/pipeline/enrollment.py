@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 import cv2
 import numpy as np
@@ -45,6 +45,11 @@ class FaceChoice:
     box: tuple[float, float, float, float] | None = None
 
 
+def sent_anonymized(claimed: Privacy | None) -> TypeGuard[Privacy]:
+    """Whether the frame card says that the sender anonymized the picture."""
+    return claimed is not None and claimed.applied_by in _SENDERS
+
+
 def enroll(
     process: Process,
     pixels: Pixels,
@@ -63,9 +68,9 @@ def enroll(
         PrivFaceError: ``no_face``, ``several_faces``, ``face_too_small``, ``face_too_blurry``, ``not_anonymized``,
             ``bad_privacy_parameter``.
     """
-    if claimed is not None and claimed.applied_by in _SENDERS:
+    if sent_anonymized(claimed):
         process.engines.anonymizer(claimed.method).validate(claimed.parameter)
-        face = _choose(process, pixels, choice, bar, check_sharpness=False)
+        face = choose_face(process, pixels, choice, bar, check_sharpness=False)
         vectors = [(process.level(claimed, face), process.represent(pixels, [face])[0])]
         return RepresentedFace(contract=process.engines.contract, vectors=tuple(vectors))
     if process.require_client:
@@ -76,7 +81,7 @@ def enroll(
         )
     height, width = pixels.shape[:2]
     frame = resize(pixels, working_size(Size(width, height), process.longest))
-    face = _choose(process, frame, choice, bar, check_sharpness=True)
+    face = choose_face(process, frame, choice, bar, check_sharpness=True)
     return RepresentedFace(contract=process.engines.contract, vectors=tuple(_climb(process, frame, face, ladder)))
 
 
@@ -96,9 +101,14 @@ def _climb(
     return list(zip(levels, process.engines.recognizer.represent(crops), strict=True))
 
 
-def _choose(
+def choose_face(
     process: Process, frame: Pixels, choice: FaceChoice, bar: EnrollmentBar, *, check_sharpness: bool
 ) -> DetectedFace:
+    """The face to enroll.
+
+    Raises:
+        PrivFaceError: ``no_face``, ``several_faces``, ``face_too_small``, ``face_too_blurry``.
+    """
     found = process.engines.detector.detect(frame)
     if not found:
         raise PrivFaceError(ErrorCode.NO_FACE, "There is no face in the picture.")

@@ -85,11 +85,11 @@ def _judge_face(
     observed: ObservedFace, look: Look, snapshot: GallerySnapshot, curve: ThresholdCurve, margin: float
 ) -> JudgedFace:
     ranked: tuple[Candidate, ...] = ()
-    threshold = curve.at(observed.level.relative)
     if observed.vector is None:
         decision = Decision(outcome=Outcome.UNUSABLE, reason=observed.reason)
     else:
         ranked = snapshot.gallery.search(observed.vector, observed.level)
+        threshold = curve.at(observed.level.relative, ranked[0].lightest if ranked else 0.0)
         decision = decide(ranked, threshold=threshold, margin=margin)
     candidate = decision.candidate
     person_id = decision.person_id

@@ -52,7 +52,12 @@ class Lane:
     @property
     def depth(self) -> int:
         """Jobs that wait or run."""
-        return len(self._waiting) + self._busy
+        return self.waiting + self._busy
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait."""
+        return len(self._waiting)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run ``work`` on the lane's thread.

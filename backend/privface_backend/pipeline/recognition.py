@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from privface_backend.domain.frames import Pixels
@@ -17,6 +18,7 @@ from privface_backend.pipeline.identification import Judgement, judge
 from privface_backend.pipeline.lane import Lane
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
 from privface_backend.pipeline.process import Process, Stopwatch
+from privface_backend.pipeline.versions import RepresentedVersions, Version, enroll_versions
 from privface_backend.protocol import ErrorCode, Privacy
 
 T = TypeVar("T")
@@ -144,6 +146,23 @@ class Recognition:
             )
         )
 
+    async def represent_versions(
+        self, files: Sequence[bytes], *, claims: Sequence[Privacy | None], choice: FaceChoice | None = None
+    ) -> RepresentedVersions:
+        """The templates of one face, from versions of one picture that the sender anonymized; one job of the lane.
+
+        Raises:
+            PrivFaceError: what ``enroll_versions`` raises; ``overloaded``.
+        """
+        process = self.process
+        versions = [
+            Version(load=partial(decode_picture, data, self.rules.limits, None), claimed=claimed)
+            for data, claimed in zip(files, claims, strict=True)
+        ]
+        return await self._lane.run(
+            lambda: enroll_versions(process, versions, choice=choice or FaceChoice(), bar=self.rules.enrollment)
+        )
+
     async def _observed(self, judging: Awaitable[Judgement], watch: Stopwatch) -> Timed:
         try:
             timed = _timed(await judging, watch)
@@ -168,9 +187,7 @@ class Recognition:
             return judge(
                 look,
                 self._index.snapshot,
-                curve=ThresholdCurve(
-                    points={r: min(0.99, value + self.rules.caution) for r, value in curve.points.items()}
-                ),
+                curve=curve.raised(self.rules.caution),
                 margin=self.rules.margin,
                 engine=process.engines.names,
             )

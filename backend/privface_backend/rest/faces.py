@@ -54,23 +54,7 @@ async def remove_face(request: web.Request) -> web.Response:
 async def enroll(request: web.Request) -> web.Response:
     services, person = request.app[SERVICES], await find_person(request)
     order = _Order.read(request, await read_upload(request), services.clock())
-    enrolled: list[EnrolledFace] = []
-    refused: list[tuple[int, PrivFaceError]] = []
-    represented: list[tuple[int, RepresentedFace]] = []
-    for place, file in enumerate(order.files):
-        try:
-            face = await services.recognition.represent(file.data, claimed=order.claims[place], choice=order.choice)
-            if order.versions:
-                represented.append((place, face))
-            else:
-                enrolled.append(await _add(services, person, face, file))
-        except PrivFaceError as error:
-            if error.code not in _OF_ONE_FILE:
-                raise
-            refused.append((place, error))
-    if represented:
-        first, *_ = represented
-        enrolled.append(await _add(services, person, _joined(represented), order.files[first[0]]))
+    enrolled, refused = await (_enroll_versions if order.versions else _enroll_each)(services, person, order)
     answer = {
         "person": (await services.gallery.person(person.id)).to_dict(),
         "faces": [_describe_face(face) for face in enrolled],
@@ -81,6 +65,30 @@ async def enroll(request: web.Request) -> web.Response:
     if not enrolled:
         raise _refusal(refused)
     return web.json_response(answer, status=201)
+
+
+async def _enroll_each(services: Services, person: Person, order: _Order) -> _Done:
+    """Each file makes a face."""
+    enrolled: list[EnrolledFace] = []
+    refused: list[tuple[int, PrivFaceError]] = []
+    for place, file in enumerate(order.files):
+        try:
+            face = await services.recognition.represent(file.data, claimed=order.claims[place], choice=order.choice)
+            enrolled.append(await _add(services, person, face, file))
+        except PrivFaceError as error:
+            if error.code not in _OF_ONE_FILE:
+                raise
+            refused.append((place, error))
+    return enrolled, refused
+
+
+async def _enroll_versions(services: Services, person: Person, order: _Order) -> _Done:
+    """All files make one face."""
+    represented = await services.recognition.represent_versions(
+        [file.data for file in order.files], claims=order.claims, choice=order.choice
+    )
+    first = next(place for place in range(len(order.files)) if place not in represented.refused)
+    return [await _add(services, person, represented.face, order.files[first])], list(represented.refused.items())
 
 
 _OF_ONE_FILE: Final = frozenset(
@@ -98,6 +106,9 @@ _OF_ONE_FILE: Final = frozenset(
         ErrorCode.CONFLICT,
     }
 )
+
+
+_Done = tuple[list[EnrolledFace], list[tuple[int, PrivFaceError]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +175,6 @@ def _read_box(text: str) -> tuple[float, float, float, float]:
     return x, y, width, height
 
 
-def _joined(represented: list[tuple[int, RepresentedFace]]) -> RepresentedFace:
-    """One face with the templates of all versions."""
-    faces = [face for _, face in represented]
-    return RepresentedFace(
-        contract=faces[0].contract, vectors=tuple(vector for face in faces for vector in face.vectors)
-    )
-
-
 async def _add(services: Services, person: Person, face: RepresentedFace, file: UploadedFile) -> EnrolledFace:
     digest = hashlib.sha256(file.data).hexdigest()
     return await services.gallery.add_face(person.id, face, picture_digest=digest)
@@ -217,7 +220,8 @@ _ENROLLMENT: Final = Body(
                 "versions": {
                     "type": "string",
                     "enum": ["0", "1"],
-                    "description": "1: the files are one picture, anonymized at several strengths. They make one face.",
+                    "description": "1: the files are one picture, which the sender anonymized at several strengths. "
+                    "They make one face, which is looked for in the sharpest of them.",
                 },
             },
         },
@@ -244,7 +248,8 @@ OPERATIONS: Final = (
         tag="People",
         summary="Enroll a person's face from pictures",
         description="Each file makes a face. Files that are refused are named in the answer; where all are, the "
-        "answer is the first one's error, and details.refused has the others'.",
+        "answer is the first one's error, and details.refused has the others'. With versions=1 the files make one "
+        "face, and where the sharpest is refused, its error is the answer.",
         scope=Scope.ENROLL,
         parameters=(PERSON,),
         body=_ENROLLMENT,

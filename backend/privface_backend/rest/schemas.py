@@ -284,6 +284,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "version": _TEXT,
             **_API_VERSIONS,
             "instance_id": _TEXT,
+            "time": {**_TIME, "description": "The backend's clock."},
             "started_at": _TIME,
             "uptime_seconds": _COUNT,
             "ready": _FLAG,
@@ -325,6 +326,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
                 }
             ),
             "limits": _COUNTS_BY_NAME,
+            "lane": record({"waiting": _COUNT}, description="Pictures that wait for their turn."),
             "gallery": record(
                 {
                     "people": _COUNT,
@@ -342,7 +344,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     ),
     "StreamMessage": {
         "oneOf": [
-            _message(StreamMessage.HELLO, {"version": _TEXT, **_API_VERSIONS, "instance_id": _TEXT}),
+            _message(StreamMessage.HELLO, {"version": _TEXT, **_API_VERSIONS, "instance_id": _TEXT, "time": _TIME}),
             _message(StreamMessage.SNAPSHOT, _SNAPSHOT),
             _message(StreamMessage.RESYNC, _SNAPSHOT),
             _message(StreamMessage.EVENT, {"event": component("Event")}),

@@ -23,7 +23,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from privface_backend import __version__
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Listener, Message
-from privface_backend.protocol import API_VERSION, MIN_API_VERSION, ErrorCode, Scope, StreamMessage
+from privface_backend.protocol import API_VERSION, MIN_API_VERSION, ErrorCode, Scope, StreamMessage, to_wire_time
 from privface_backend.rest.authentication import Grant, authorize, bearer_token, grant_token, still_allowed
 from privface_backend.rest.cameras import describe_cameras
 from privface_backend.rest.documents import parse_object
@@ -169,6 +169,7 @@ async def _write(socket: web.WebSocketResponse, services: Services, listener: Li
         "api_version": API_VERSION,
         "min_api_version": MIN_API_VERSION,
         "instance_id": services.instance_id,
+        "time": to_wire_time(services.clock()),
     }
     await _send(socket, StreamMessage.HELLO, hello)
     await _send(socket, StreamMessage.SNAPSHOT, await take_snapshot(services))

@@ -1,0 +1,1 @@
+"""How others on the network find REST: its addresses, and the announcement by zeroconf."""
