@@ -1,0 +1,18 @@
+"""Anonymizing pictures inside Home Assistant, with numpy and Pillow alone and nothing of Home Assistant."""
+
+from .crop import crop_face
+from .errors import AnonymizationError
+from .method import Method
+from .strength import METHODS, Strength
+from .work import AnonymizedPicture, anonymize, anonymize_versions
+
+__all__ = [
+    "METHODS",
+    "AnonymizationError",
+    "AnonymizedPicture",
+    "Method",
+    "Strength",
+    "anonymize",
+    "anonymize_versions",
+    "crop_face",
+]

@@ -1,0 +1,300 @@
+"""What a backend answers, beyond what ``protocol`` already knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Self
+
+from .errors import ApiVersionError
+from .protocol import API_VERSION, MIN_API_VERSION, ErrorCode, Event, Identification, WireError
+from .shapes import (
+    read_flag,
+    read_list,
+    read_moment,
+    read_number,
+    read_object,
+    read_optional_text,
+    read_text,
+    read_texts,
+    read_whole,
+)
+
+DEFAULT_WORKING_SIZE: Final = 640
+
+
+def check_version(data: Mapping[str, Any]) -> None:
+    """Shake hands: ``data`` is what a backend says of its versions.
+
+    Raises:
+        ApiVersionError: the two have no version in common.
+        WireError: it says nothing of that.
+    """
+    if read_whole(data, "api_version") < MIN_API_VERSION:
+        raise ApiVersionError(too_old=True)
+    if read_whole(data, "min_api_version") > API_VERSION:
+        raise ApiVersionError(too_old=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """How a backend stands.
+
+    ``trouble``: why its engines can't be made; ``contract``: of which embeddings, None until they are ready;
+    ``working_size``: the longest side in pixels to which it brings frames; ``waiting``: pictures in its queue;
+    ``weights``: by file, whether it is there; ``time``: its clock.
+    """
+
+    version: str
+    api_version: int
+    min_api_version: int
+    instance_id: str
+    ready: bool
+    trouble: ErrorCode | None
+    detector: str
+    recognizer: str
+    contract: str | None
+    method: str
+    parameter: int
+    require_client: bool
+    working_size: int
+    people: int
+    faces: int
+    templates: int
+    stale_faces: int
+    people_to_enroll_again: int
+    weights: Mapping[str, str]
+    waiting: int
+    time: datetime | None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read an answer of ``/info``; WireError if a key has the wrong shape."""
+        engines, privacy = read_object(data, "engines"), read_object(data, "privacy")
+        gallery, trouble = read_object(data, "gallery"), read_object(data, "trouble")
+        return cls(
+            version=read_text(data, "version"),
+            api_version=read_whole(data, "api_version"),
+            min_api_version=read_whole(data, "min_api_version"),
+            instance_id=read_text(data, "instance_id"),
+            ready=read_flag(data, "ready", default=False),
+            trouble=ErrorCode(read_text(trouble, "code")) if trouble else None,
+            detector=read_optional_text(engines, "detector") or "",
+            recognizer=read_optional_text(engines, "recognizer") or "",
+            contract=read_optional_text(engines, "contract"),
+            method=read_optional_text(privacy, "method") or "",
+            parameter=read_whole(privacy, "parameter", 1),
+            require_client=read_flag(privacy, "require_client", default=False),
+            working_size=_read_working_size(privacy),
+            people=read_whole(gallery, "people", 0),
+            faces=read_whole(gallery, "faces", 0),
+            templates=read_whole(gallery, "templates", 0),
+            stale_faces=read_whole(gallery, "stale_faces", 0),
+            people_to_enroll_again=read_whole(gallery, "people_to_enroll_again", 0),
+            weights=_read_weights(data),
+            waiting=read_whole(read_object(data, "lane"), "waiting", 0),
+            time=read_moment(data, "time"),
+        )
+
+
+def _read_working_size(privacy: Mapping[str, Any]) -> int:
+    size = read_whole(privacy, "working_size", DEFAULT_WORKING_SIZE)
+    if size <= 0:
+        raise WireError("working_size", "a positive whole number")
+    return size
+
+
+def _read_weights(data: Mapping[str, Any]) -> dict[str, str]:
+    weights = read_object(data, "weights")
+    return {name: read_text(weights, name) for name in weights}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """The first word of a stream."""
+
+    version: str
+    api_version: int
+    min_api_version: int
+    instance_id: str
+    time: datetime | None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read a ``hello``; WireError if a key has the wrong shape."""
+        return cls(
+            version=read_text(data, "version"),
+            api_version=read_whole(data, "api_version"),
+            min_api_version=read_whole(data, "min_api_version"),
+            instance_id=read_text(data, "instance_id"),
+            time=read_moment(data, "time"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who is enrolled. ``id`` never changes; the name can."""
+
+    id: str
+    name: str = field(repr=False)
+    created_at: datetime | None = None
+    faces: int = 0
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read a person; WireError if a key has the wrong shape."""
+        return cls(
+            id=read_text(data, "id"),
+            name=read_text(data, "name"),
+            created_at=read_moment(data, "created_at"),
+            faces=read_whole(data, "faces", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonState:
+    """Where a person was last seen, and whether that still holds. ``person``: the name."""
+
+    person_id: str
+    person: str = field(repr=False)
+    camera: str | None = None
+    last_seen: datetime | None = None
+    score: float | None = None
+    present: bool = False
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read a person's state; WireError if a key has the wrong shape."""
+        return cls(
+            person_id=read_text(data, "person_id"),
+            person=read_text(data, "person"),
+            camera=read_optional_text(data, "camera"),
+            last_seen=read_moment(data, "last_seen"),
+            score=read_number(data, "score"),
+            present=read_flag(data, "present", default=False),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraState:
+    """Who is before a camera: names, and how many strangers. ``ts``: when the last frame with an event was taken."""
+
+    camera: str
+    persons: tuple[str, ...] = field(default=(), repr=False)
+    unknown: int = 0
+    last_event_id: str | None = None
+    ts: datetime | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read a camera's state; WireError if a key has the wrong shape."""
+        return cls(**_read_state(data))
+
+
+def _read_state(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "camera": read_text(data, "camera"),
+        "persons": read_texts(data, "persons"),
+        "unknown": read_whole(data, "unknown", 0),
+        "last_event_id": read_optional_text(data, "last_event_id"),
+        "ts": read_moment(data, "ts"),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera(CameraState):
+    """A camera of a snapshot. ``parameter``: its own privacy parameter at the backend; None: the default's."""
+
+    enabled: bool = True
+    parameter: int | None = None
+    frames: int = 0
+    skipped: int = 0
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read a camera; WireError if a key has the wrong shape."""
+        return cls(
+            **_read_state(data),
+            enabled=read_flag(data, "enabled", default=True),
+            parameter=None if data.get("parameter") is None else read_whole(data, "parameter"),
+            frames=read_whole(data, "frames", 0),
+            skipped=read_whole(data, "skipped", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything at one moment. ``events``: the last ones, newest first."""
+
+    people: tuple[PersonState, ...]
+    cameras: tuple[Camera, ...]
+    events: tuple[Event, ...]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read a ``snapshot`` or ``resync``; WireError if a key has the wrong shape."""
+        return cls(
+            people=read_list(data, "people", PersonState.from_dict),
+            cameras=read_list(data, "cameras", Camera.from_dict),
+            events=read_list(data, "events", Event.from_dict),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameAnswer:
+    """What was found in a camera's frame, and which events went out for it."""
+
+    identification: Identification
+    event_ids: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read an answer to a frame; WireError if a key has the wrong shape."""
+        return cls(identification=Identification.from_dict(data), event_ids=read_texts(data, "events"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was removed with a person. ``folder_pictures``: faces from pictures in an enrolled folder, which are
+    enrolled again if they stay there."""
+
+    person_id: str
+    faces: int = 0
+    templates: int = 0
+    events: int = 0
+    folder_pictures: int = 0
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read a receipt; WireError if a key has the wrong shape."""
+        return cls(
+            person_id=read_text(data, "person_id"),
+            faces=read_whole(data, "faces", 0),
+            templates=read_whole(data, "templates", 0),
+            events=read_whole(data, "events", 0),
+            folder_pictures=read_whole(data, "folder_pictures", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrollment:
+    """What was enrolled: ``faces``, how many; ``refused``: the places, from 0, of pictures that weren't used, each
+    with its reason."""
+
+    person: Person
+    faces: int
+    refused: tuple[tuple[int, ErrorCode], ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read an answer to an enrollment; WireError if a key has the wrong shape."""
+        return cls(
+            person=Person.from_dict(read_object(data, "person")),
+            faces=len(read_list(data, "faces", dict)),
+            refused=read_list(data, "refused", _read_refused),
+        )
+
+
+def _read_refused(data: Mapping[str, Any]) -> tuple[int, ErrorCode]:
+    return read_whole(data, "file"), ErrorCode(read_text(read_object(data, "error"), "code"))

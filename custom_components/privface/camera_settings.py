@@ -1,0 +1,62 @@
+"""What a user sets for a camera, as its subentry keeps it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentry
+
+from .anonymize import Strength
+from .const import (
+    CONF_BURST,
+    CONF_CAMERA,
+    CONF_CONDITION,
+    CONF_CONDITION_STATES,
+    CONF_COOLDOWN,
+    CONF_INTERVAL,
+    CONF_METHOD,
+    CONF_PARAMETER,
+    CONF_SPACING,
+    CONF_TRIGGERS,
+    DEFAULT_BURST,
+    DEFAULT_CONDITION_STATES,
+    DEFAULT_COOLDOWN,
+    DEFAULT_INTERVAL,
+    DEFAULT_METHOD,
+    DEFAULT_SPACING,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraSettings:
+    """What is set for a camera, times in seconds."""
+
+    name: str
+    title: str
+    entity_id: str
+    strength: Strength
+    interval: int
+    triggers: tuple[str, ...]
+    burst: int
+    spacing: float
+    cooldown: float
+    condition: str | None
+    condition_states: tuple[str, ...]
+
+    @classmethod
+    def from_subentry(cls, subentry: ConfigSubentry) -> CameraSettings:
+        """Read a camera's subentry."""
+        data: Mapping[str, Any] = subentry.data
+        return cls(
+            name=subentry.unique_id or subentry.subentry_id,
+            title=subentry.title,
+            entity_id=data[CONF_CAMERA],
+            strength=Strength(method=data.get(CONF_METHOD, DEFAULT_METHOD), parameter=int(data[CONF_PARAMETER])),
+            interval=int(data.get(CONF_INTERVAL, DEFAULT_INTERVAL)),
+            triggers=tuple(data.get(CONF_TRIGGERS, ())),
+            burst=int(data.get(CONF_BURST, DEFAULT_BURST)),
+            spacing=float(data.get(CONF_SPACING, DEFAULT_SPACING)),
+            cooldown=float(data.get(CONF_COOLDOWN, DEFAULT_COOLDOWN)),
+            condition=data.get(CONF_CONDITION),
+            condition_states=tuple(data.get(CONF_CONDITION_STATES, DEFAULT_CONDITION_STATES)),
+        )

@@ -1,0 +1,246 @@
+"""The one object that takes the backend's word in: a poll for how it stands, a stream for everything that happens."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady, HomeAssistantError
+from homeassistant.helpers.event import async_track_point_in_utc_time
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
+
+from . import issues
+from .api import (
+    ApiVersionError,
+    AuthenticationError,
+    CameraState,
+    ClientError,
+    Event,
+    ForbiddenError,
+    Hello,
+    Info,
+    Person,
+    PersonState,
+    PrivFaceClient,
+    Snapshot,
+)
+from .const import DEFAULT_PRESENT, DEFAULT_STRANGER, DOMAIN, EVENT_TYPE, OPTION_PRESENT, OPTION_STRANGER
+from .household import Household
+
+if TYPE_CHECKING:
+    from .looks import CameraLooks
+
+_LOGGER = logging.getLogger(__name__)
+_POLL = timedelta(seconds=60)
+_FIRST_SNAPSHOT_SECONDS = 10.0
+_VERSION_RETRY_SECONDS = 300.0
+_REMEMBERED_EVENTS = 256
+
+
+@dataclass(kw_only=True)
+class PrivFaceData:
+    """What belongs to a loaded entry. ``looks``: by the id of the camera's subentry."""
+
+    coordinator: PrivFaceCoordinator
+    looks: dict[str, CameraLooks]
+
+    def title(self, camera: str) -> str:
+        """What the user calls the camera that the backend knows by this name."""
+        titles = {settings.name: settings.title for settings in (looks.settings for looks in self.looks.values())}
+        return titles.get(camera, camera)
+
+
+type PrivFaceConfigEntry = ConfigEntry[PrivFaceData]
+
+
+class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
+    """How the backend stands (``data``), who is where (``household``), and who wants to hear of events."""
+
+    config_entry: PrivFaceConfigEntry
+
+    def __init__(self, hass: HomeAssistant, entry: PrivFaceConfigEntry, client: PrivFaceClient) -> None:
+        """Take a client; nothing is asked yet."""
+        super().__init__(hass, _LOGGER, config_entry=entry, name="PrivFace", update_interval=_POLL)
+        self.client = client
+        self.household = Household(
+            present=timedelta(seconds=entry.options.get(OPTION_PRESENT, DEFAULT_PRESENT)),
+            stranger=timedelta(seconds=entry.options.get(OPTION_STRANGER, DEFAULT_STRANGER)),
+        )
+        self.is_connected = False
+        self._first_snapshot: asyncio.Future[None] = hass.loop.create_future()
+        self._event_callbacks: list[Callable[[Event], None]] = []
+        self._told: deque[str] = deque(maxlen=_REMEMBERED_EVENTS)
+        self._cancel_timer: CALLBACK_TYPE | None = None
+
+    @property
+    def instance_id(self) -> str:
+        """The backend's id, which makes ids of devices and entities unique."""
+        return self.config_entry.unique_id or self.config_entry.entry_id
+
+    @property
+    def available(self) -> bool:
+        """Whether what is shown comes from a backend that can be reached."""
+        return self.is_connected and self.last_update_success
+
+    async def async_start(self) -> None:
+        """Follow the backend from now on; returns after the first snapshot.
+
+        Raises:
+            ConfigEntryNotReady: none came.
+            ConfigEntryAuthFailed: the token is refused.
+        """
+        self.config_entry.async_on_unload(self._async_cancel_timer)
+        self.config_entry.async_create_background_task(self.hass, self._async_follow(), "PrivFace stream")
+        try:
+            async with asyncio.timeout(_FIRST_SNAPSHOT_SECONDS):
+                await self._first_snapshot
+        except TimeoutError:
+            raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="no_snapshot") from None
+
+    @override
+    async def _async_update_data(self) -> Info:
+        if self._first_snapshot.done() and not self.is_connected:
+            # The stream tells when it is back: asking as well would only make a second line in the log.
+            raise UpdateFailed(translation_domain=DOMAIN, translation_key="unavailable")
+        asked = dt_util.utcnow()
+        try:
+            info = await self.client.info()
+        except (AuthenticationError, ForbiddenError) as error:
+            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key="bad_token") from error
+        except ApiVersionError as error:
+            issues.async_report_version(self.hass, self.config_entry, error)
+            raise UpdateFailed(translation_domain=DOMAIN, translation_key=version_key(error)) from error
+        except ClientError as error:
+            raise UpdateFailed(translation_domain=DOMAIN, translation_key="unavailable") from error
+        issues.async_review(self.hass, self.config_entry, info, asked=asked, answered=dt_util.utcnow())
+        return info
+
+    async def _async_follow(self) -> None:
+        """Listen for good; a token that is refused asks the user for another one."""
+        while True:
+            try:
+                await self.client.listen(self)
+            except AuthenticationError, ForbiddenError:
+                if self._first_snapshot.done():
+                    self.config_entry.async_start_reauth(self.hass)
+                self._give_up(ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key="bad_token"))
+                return
+            except ApiVersionError as error:
+                issues.async_report_version(self.hass, self.config_entry, error)
+                self._give_up(ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=version_key(error)))
+                await asyncio.sleep(_VERSION_RETRY_SECONDS)
+
+    def _give_up(self, error: HomeAssistantError) -> None:
+        """Let whoever waits for the first snapshot know that it won't come."""
+        if not self._first_snapshot.done():
+            self._first_snapshot.set_exception(error)
+
+    @callback
+    def async_listen_events(self, event_callback: Callable[[Event], None]) -> CALLBACK_TYPE:
+        """Call ``event_callback`` with every event that is still worth something. Returns how to stop it."""
+        self._event_callbacks.append(event_callback)
+        return lambda: self._event_callbacks.remove(event_callback)
+
+    # What follows is what the stream calls: see api.StreamListener.
+
+    @callback
+    def connected(self, hello: Hello) -> None:
+        """Note that the stream stands; the snapshot comes next."""
+        _LOGGER.debug("Connected to backend %s", hello.version)
+
+    @callback
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Take over everything; what happened while the stream was away, and still counts, is told."""
+        now = dt_util.utcnow()
+        first = not self._first_snapshot.done()
+        back = not self.is_connected and not first
+        self.household.set_states(snapshot.people, now)
+        for event in reversed(snapshot.events):
+            if first:
+                self._told.append(event.event_id)
+                self.household.take_event(event, now)
+            else:
+                self._take(event, now)
+        self.is_connected = True
+        if first:
+            self._first_snapshot.set_result(None)
+        if back:
+            # It says that the backend is back, and makes everything available again.
+            self.config_entry.async_create_background_task(self.hass, self.async_refresh(), "PrivFace refresh")
+        self._async_changed()
+
+    @callback
+    def event(self, event: Event) -> None:
+        """Take one event."""
+        self._take(event, dt_util.utcnow())
+        self._async_changed()
+
+    @callback
+    def person_state(self, state: PersonState) -> None:
+        """Take where a person was last seen."""
+        self.household.take_state(state, dt_util.utcnow())
+        self._async_changed()
+
+    @callback
+    def camera_state(self, state: CameraState) -> None:
+        """Cameras are judged from events, by this home's own hold times."""
+
+    @callback
+    def people(self, people: tuple[Person, ...]) -> None:
+        """Take over who is enrolled."""
+        self.household.set_people(people)
+        self._async_changed()
+
+    @callback
+    def disconnected(self, error: ClientError) -> None:
+        """Show that the backend is away: said once."""
+        self.is_connected = False
+        if not self.last_update_success:
+            _LOGGER.debug("The backend is still away (%s)", error.code)
+            return
+        # A poll that fails while this stands says nothing more.
+        self.last_update_success = False
+        _LOGGER.warning("The backend can't be reached (%s); trying again until it can", error.code)
+        self.async_update_listeners()
+
+    def _take(self, event: Event, now: datetime) -> None:
+        if event.event_id in self._told:
+            return
+        self._told.append(event.event_id)
+        self.household.take_event(event, now)
+        if event.expires_at <= now:
+            _LOGGER.debug("An event came too late to tell")
+            return
+        self.hass.bus.async_fire(EVENT_TYPE, event.to_dict())
+        for event_callback in tuple(self._event_callbacks):
+            event_callback(event)
+
+    @callback
+    def _async_changed(self) -> None:
+        self.async_update_listeners()
+        self._async_cancel_timer()
+        now = dt_util.utcnow()
+        if change := self.household.next_change(now):
+            self._cancel_timer = async_track_point_in_utc_time(self.hass, self._async_time_passed, change)
+
+    @callback
+    def _async_time_passed(self, _now: datetime) -> None:
+        self._cancel_timer = None
+        self._async_changed()
+
+    @callback
+    def _async_cancel_timer(self) -> None:
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+            self._cancel_timer = None
+
+
+def version_key(error: ApiVersionError) -> str:
+    """The key of the text that says which side is too old."""
+    return "backend_too_old" if error.too_old else "backend_too_new"
