@@ -5,6 +5,7 @@ whole pipeline through the lane, from pixels and from the file's bytes; (c) ``De
 detector and gallery directory. Prints medians a frame and ratios.
 
     .venv/bin/python benchmarks/overhead.py ../shared/data
+    .venv/bin/python benchmarks/overhead.py ../shared/data --gallery 500     with more pictures of others enrolled
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import csv
 import io
+import itertools
 import os
 import shutil
 import statistics
@@ -49,6 +51,17 @@ def read_manifest(data: Path, household: str) -> tuple[list[tuple[str, Path]], l
                 else:
                     probes.append(path)
     return enrolled, probes
+
+
+def fill(people: Path, data: Path, wanted: int) -> int:
+    """Add pictures of others, each as a person, until the folder holds ``wanted``; returns how many it holds."""
+    held = sum(path.is_file() for path in people.rglob("*"))
+    here = {path.name for path in people.rglob("*.jpg")}
+    others = (path for path in sorted(data.rglob("*.jpg")) if path.name not in here)
+    for place, path in enumerate(itertools.islice(others, max(0, wanted - held))):
+        (people / f"other {place}").mkdir()
+        shutil.copy(path, people / f"other {place}")
+    return sum(path.is_file() for path in people.rglob("*"))
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -112,13 +125,14 @@ def report(median: dict[str, float], figures: dict[str, list[float]]) -> None:
     print(f"DeepFace.find / pipeline from pixels       {paired('find', 'pixels'):7.2f}")
 
 
-async def run(data: Path, models: Path, household: str, frames: int) -> None:
+async def run(data: Path, models: Path, household: str, frames: int, gallery: int) -> None:
     enrolled, probes = read_manifest(data, household)
     with tempfile.TemporaryDirectory() as folder:
         people = Path(folder) / "people"
         for person, path in enrolled:
             (people / person).mkdir(parents=True, exist_ok=True)
             shutil.copy(path, people / person)
+        print(f"pictures in the gallery's folder           {fill(people, data, gallery)}")
         settings = load_settings(environment={}, flags={"data_dir": f"{folder}/data", "models_dir": str(models)})
         async with open_core(settings) as core:
             await core.start_engines()
@@ -147,8 +161,9 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path(os.environ.get("PRIVFACE_MODELS_DIR", ".cache/models")))
     parser.add_argument("--household", default="caltech_ordinary_people")
     parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--gallery", type=int, default=0, help="pictures to enroll at least, filled up with others")
     arguments = parser.parse_args()
-    asyncio.run(run(arguments.data, arguments.models, arguments.household, arguments.frames))
+    asyncio.run(run(arguments.data, arguments.models, arguments.household, arguments.frames, arguments.gallery))
 
 
 if __name__ == "__main__":

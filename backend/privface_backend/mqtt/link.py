@@ -39,8 +39,8 @@ def _utc_now() -> datetime:
 
 
 def _cancellations() -> int:
-    """How often the running task was cancelled: Python 3.11's ``wait_for``, which aiomqtt uses, swallows a cancellation
-    that comes together with the answer."""
+    """How often the running task was cancelled: Python 3.11 swallows a cancellation that comes together with the answer
+    in ``wait_for``, which aiomqtt uses, or with the failure of a task in a ``TaskGroup``."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 
@@ -149,7 +149,7 @@ class MqttLink:
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled; returns at once when MQTT is disabled."""
-        failures = 0
+        failures, before = 0, _cancellations()
         while self._settings.enabled:
             started = self._monotonic()
             try:
@@ -165,6 +165,8 @@ class MqttLink:
                 if self._monotonic() - started >= self._backoff.settled:
                     failures = 0
             failures += 1
+            if _cancellations() > before:
+                raise asyncio.CancelledError
             await asyncio.sleep(self._backoff.refused if refused else self._backoff.delay(failures))
 
     def _fall_back(self, error: ConnectError) -> bool:
