@@ -17,11 +17,16 @@ with (BACKEND / "pyproject.toml").open("rb") as project_file:
     PYPROJECT = tomllib.load(project_file)
 PROJECT = PYPROJECT["project"]
 LOCKS = sorted(BACKEND.glob("requirements*.lock"))
+# Those of Home Assistant's environments, which the backend isn't in.
+OTHER_LOCKS = sorted((ROOT / "tests").glob("*/requirements.lock"))
 OWN_NAME = canonicalize_name(PROJECT["name"])
 
 
 def pins(name: str) -> dict[str, Version]:
-    path = BACKEND / (f"requirements-{name}.lock" if name else "requirements.lock")
+    return read_pins(BACKEND / (f"requirements-{name}.lock" if name else "requirements.lock"))
+
+
+def read_pins(path: Path) -> dict[str, Version]:
     found = re.findall(r"^([a-z0-9._-]+)==(\S+)", path.read_text(), re.MULTILINE)
     return {package: Version(version) for package, version in found}
 
@@ -56,7 +61,29 @@ def test_locks_that_are_installed_together_agree() -> None:
                 assert together.setdefault(package, version) == version, (path.name, package)
 
 
-@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", OTHER_LOCKS, ids=lambda path: path.parent.name)
+def test_a_lock_satisfies_its_requirements(path: Path) -> None:
+    lines = path.with_suffix(".in").read_text().splitlines()
+    requirements = [Requirement(line) for line in lines if not line.startswith("#")]
+    assert requirements
+    for requirement in requirements:
+        found = read_pins(path)[canonicalize_name(requirement.name)]
+        assert found in requirement.specifier, "scripts/lock writes the locks again"
+
+
+def test_both_sides_are_checked_by_the_same_mypy() -> None:
+    (component,) = (path for path in OTHER_LOCKS if path.parent.name == "component")
+    for package in ("mypy", "types-pyyaml"):
+        assert read_pins(component)[package] == pins("test")[package]
+
+
+def test_the_component_is_tested_on_the_home_assistant_that_it_needs() -> None:
+    oldest = Version(json.loads((ROOT / "hacs.json").read_text())["homeassistant"])
+    for path in OTHER_LOCKS:
+        assert read_pins(path)["homeassistant"] >= oldest
+
+
+@pytest.mark.parametrize("path", [*LOCKS, *OTHER_LOCKS], ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_every_locked_file_has_a_hash_and_no_address(path: Path) -> None:
     text = path.read_text()
     entries = [entry for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE) if "==" in entry]

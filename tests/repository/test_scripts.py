@@ -105,6 +105,70 @@ def test_an_unknown_extra_is_refused_before_anything_is_made(tmp_path: Path) -> 
     assert not (tmp_path / "venv").exists()
 
 
+def test_a_lock_that_is_not_there_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    refused = run(ROOT / "scripts/install", tmp_path / "venv", "no/such.lock")
+    assert refused.returncode == 2
+    assert "no/such.lock" in refused.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.fixture
+def tested(tmp_path: Path) -> Path:
+    """The real scripts/test, among programs that say that they were called."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/test", tmp_path / "scripts/test")
+    say = 'echo "${0##*/} $*"'
+    pytest_says = f'case $1 in -m) echo "${{0%/bin*}}: ${{*:2}}"; exit "${{STATUS:-0}}" ;; --version) {say} ;; esac'
+    for path, body in {
+        "scripts/install": f'{say} "on ${{PRIVFACE_PYTHON:-the default}}"',
+        "scripts/lint": say,
+        "scripts/python": "echo default",
+        "scripts/python314": "echo cpython314",
+        **{f".venv-{name}/bin/python": pytest_says for name in ("test", "314", "ha", "hass", "tensorflow")},
+        ".venv-ha/bin/coverage": say,
+        **{f"bin/{name}": say for name in ("apt-get", "chromium", "mosquitto", "mosquitto_pub")},
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (tmp_path / path).chmod(0o755)
+    return tmp_path
+
+
+def say_suites(tested: Path, *arguments: str, **environment: str) -> tuple[int, list[str]]:
+    """The exit code of scripts/test, and the environments whose tests ran, lint and coverage among them."""
+    ran = run(tested / "scripts/test", *arguments, PATH=f"{tested}/bin:{os.environ['PATH']}", **environment)
+    words = [line.split()[0].rstrip(":") for line in ran.stdout.splitlines()]
+    return ran.returncode, [word for word in words if word.startswith(".venv") or word in {"lint", "coverage"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "suites"),
+    [
+        ([], ["lint", ".venv-test", ".venv-314", ".venv-ha", "coverage", ".venv-hass"]),
+        (["-k", "word"], ["lint", ".venv-test", ".venv-314", ".venv-ha", ".venv-hass"]),
+        (["--quick"], ["lint", ".venv-test"]),
+        (["backend"], [".venv-test"]),
+        (["backend314"], [".venv-314"]),
+        (["component"], [".venv-ha", "coverage"]),
+        (["e2e", "-x"], [".venv-hass"]),
+        (["tensorflow"], [".venv-tensorflow"]),
+    ],
+)
+def test_a_word_chooses_the_tests(tested: Path, given: list[str], suites: list[str]) -> None:
+    assert say_suites(tested, *given) == (0, suites)
+
+
+def test_options_reach_pytest(tested: Path) -> None:
+    ran = run(tested / "scripts/test", "component", "-k", "two words", PATH=f"{tested}/bin:{os.environ['PATH']}")
+    assert ".venv-ha: pytest -n 2 --dist loadfile tests/component -k two words" in ran.stdout.splitlines()
+
+
+def test_failures_stop_it_and_no_match_does_not(tested: Path) -> None:
+    assert say_suites(tested, "--quick", STATUS="1") == (1, ["lint", ".venv-test"])
+    assert say_suites(tested, "backend", STATUS="5") == (5, [".venv-test"])
+    assert say_suites(tested, "-k", "e2e_only", STATUS="5")[0] == 0
+
+
 def test_an_environment_without_its_stamp_is_not_current(tmp_path: Path) -> None:
     """With no usable interpreter the installer stops, so it did try to make the environment."""
     (tmp_path / "venv/bin").mkdir(parents=True)

@@ -1,0 +1,61 @@
+"""What the end-to-end tests use, and why they skip."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from support.backend_process import ROOT, VARIABLE, find_interpreter
+from support.browser import find_chromium
+from support.hass import HomeAssistant
+from support.household import Household, move_in
+from support.stage import Stage, UnreachableError, staged
+
+
+@pytest.fixture(scope="session", autouse=True)
+def everything_there() -> None:
+    """Skip where a program is missing that scripts/test would have installed."""
+    missing = []
+    if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") is None:
+        missing.append("mosquitto (apt-get install mosquitto)")
+    if find_chromium() is None:
+        missing.append("chromium (apt-get install chromium fonts-liberation)")
+    if find_interpreter() is None:
+        missing.append(f"an interpreter with the backend (scripts/test makes .venv-test; or set {VARIABLE})")
+    if missing:
+        pytest.skip(f"not here: {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def backend_python() -> Path:
+    """The interpreter that has the backend."""
+    python = find_interpreter()
+    assert python is not None
+    return python
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[HomeAssistant]:
+    """A Home Assistant of the test's own."""
+    async with HomeAssistant(tmp_path / "home") as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stage(tmp_path_factory: pytest.TempPathFactory, backend_python: Path) -> AsyncIterator[Stage]:
+    """A home with everything but PrivFace's own entry, the same for all tests that ask for it."""
+    models = Path(os.environ.get("PRIVFACE_MODELS_DIR") or ROOT / ".cache" / "models")
+    try:
+        async with staged(tmp_path_factory.mktemp("stage"), backend_python, models) as stage:
+            yield stage
+    except UnreachableError as error:
+        pytest.skip(str(error))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def household(stage: Stage) -> Household:
+    """The stage once PrivFace is set up in it."""
+    return await move_in(stage)
