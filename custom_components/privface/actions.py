@@ -174,7 +174,7 @@ async def _identify(call: ServiceCall) -> ServiceResponse:
     default = Strength(method=DEFAULT_METHOD, parameter=METHODS[DEFAULT_METHOD].default)
     strength = _strengths(coordinator).get(call.data.get(ATTR_ENTITY, ""), default)
     clear = await _take_picture(call)
-    longest = coordinator.data.working_size
+    longest = coordinator.longest
     picture = await call.hass.async_add_executor_job(lambda: anonymize(clear, strength, longest=longest))
     card = FrameCard(
         camera=_ACTION_CAMERA,
@@ -190,7 +190,7 @@ async def _identify(call: ServiceCall) -> ServiceResponse:
 
 async def _enroll(call: ServiceCall) -> ServiceResponse:
     coordinator = _coordinator(call)
-    strengths, longest = enrollment_strengths(_strengths(coordinator).values()), coordinator.data.working_size
+    strengths, longest = enrollment_strengths(_strengths(coordinator).values()), coordinator.longest
     clear = await _take_picture(call)
     pictures = await call.hass.async_add_executor_job(lambda: anonymize_versions(clear, strengths, longest=longest))
     client = coordinator.client

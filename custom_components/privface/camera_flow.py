@@ -174,7 +174,7 @@ class CameraFlow(ConfigSubentryFlow):
             else:
                 self._chosen[CONF_PARAMETER] = user_input[CONF_PARAMETER]
                 return await self.async_step_looks()
-        slider = whole_number(method.minimum, method.maximum, step=method.step, mode=NumberSelectorMode.SLIDER)
+        slider = whole_number(method.minimum, method.useful, step=method.step, mode=NumberSelectorMode.SLIDER)
         schema = vol.Schema({vol.Required(CONF_PARAMETER, default=method.default): slider})
         known = self._known if self._known.get(CONF_METHOD) == method.name else None
         return self.async_show_form(
@@ -184,7 +184,7 @@ class CameraFlow(ConfigSubentryFlow):
             description_placeholders={
                 "camera": self._title,
                 "minimum": str(method.minimum),
-                "maximum": str(method.maximum),
+                "maximum": str(method.useful),
                 "step": str(method.step),
             },
             last_step=False,

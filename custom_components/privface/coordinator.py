@@ -16,6 +16,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util import dt as dt_util
 
 from . import issues
+from .anonymize import WORKING_SIZE
 from .api import (
     ApiVersionError,
     AuthenticationError,
@@ -87,6 +88,14 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
     def available(self) -> bool:
         """Whether what is shown comes from a backend that can be reached."""
         return self.is_connected and self.last_update_success
+
+    @property
+    def longest(self) -> int:
+        """The longest side in pixels that pictures are brought down to before they are anonymized.
+
+        The backend may ask for less, never for more: at a larger size the same parameter would hide less.
+        """
+        return min(self.data.working_size, WORKING_SIZE)
 
     async def async_start(self) -> None:
         """Follow the backend from now on; returns after the first snapshot.

@@ -233,7 +233,7 @@ class CameraLooks:
             self._recovered("ok" if answer.identification.faces else "no_face")
 
     def _anonymize(self, clear: bytes, strength: Strength) -> AnonymizedPicture:
-        return anonymize(clear, strength, longest=self._coordinator.data.working_size)
+        return anonymize(clear, strength, longest=self._coordinator.longest)
 
     def _failed(self, reason: str) -> None:
         self.skipped += 1

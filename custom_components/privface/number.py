@@ -41,7 +41,7 @@ class PrivacyNumber(LooksEntity, NumberEntity):
         self._subentry_id = subentry_id
         method = METHODS[looks.settings.strength.method]
         self._attr_native_min_value = method.minimum
-        self._attr_native_max_value = method.maximum
+        self._attr_native_max_value = method.useful
         self._attr_native_step = method.step
 
     @property

@@ -207,7 +207,7 @@ async def test_first_step_recovers_from_each_error(
 async def test_parameter_is_checked(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     gaussian = METHODS["gaussian"]
     result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR})
-    for bad in (gaussian.minimum - gaussian.step, gaussian.maximum + gaussian.step, 17.5, "nan", "much"):
+    for bad in (gaussian.minimum - gaussian.step, gaussian.useful + gaussian.step, 17.5, "nan", "much"):
         with pytest.raises(InvalidData):
             await answer(hass, result, {"parameter": bad})
     result = await answer(hass, result, {"parameter": 18})
@@ -375,7 +375,7 @@ async def test_forms_reach_the_browser(
     (parameter,) = form["data_schema"]
     slider = parameter["selector"]["number"]
     gaussian = METHODS["gaussian"]
-    assert (slider["min"], slider["max"], slider["step"]) == (gaussian.minimum, gaussian.maximum, gaussian.step)
+    assert (slider["min"], slider["max"], slider["step"]) == (gaussian.minimum, gaussian.useful, gaussian.step)
     assert slider["mode"] == "slider"
 
     form = await post(path, {"parameter": gaussian.default})

@@ -166,6 +166,16 @@ class TestRepairs:
         assert issues(hass) == {}
 
 
+@pytest.mark.parametrize(("asked", "used"), [(3840, 640), (640, 640), (480, 480)])
+async def test_a_backend_that_asks_for_larger_pictures(
+    hass: HomeAssistant, impostor: tuple[Impostor, MockConfigEntry], asked: int, used: int
+) -> None:
+    backend, entry = impostor
+    backend.info["privacy"]["working_size"] = asked
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.runtime_data.coordinator.longest == used
+
+
 async def test_diagnostics_name_nobody(
     hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
 ) -> None:

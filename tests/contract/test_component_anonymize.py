@@ -201,7 +201,7 @@ def test_the_package_imports_no_other_part_of_the_component() -> None:
 class Rogue:
     """A method that does what it was given, whatever that is."""
 
-    name, minimum, maximum, step, default = "rogue", 1, 9, 1, 3
+    name, minimum, maximum, useful, step, default = "rogue", 1, 9, 9, 1, 3
 
     def __init__(self, apply: Any) -> None:
         self._apply = apply

@@ -4,10 +4,11 @@ from .crop import crop_face
 from .errors import AnonymizationError
 from .method import Method
 from .strength import METHODS, Strength
-from .work import AnonymizedPicture, anonymize, anonymize_versions
+from .work import WORKING_SIZE, AnonymizedPicture, anonymize, anonymize_versions
 
 __all__ = [
     "METHODS",
+    "WORKING_SIZE",
     "AnonymizationError",
     "AnonymizedPicture",
     "Method",

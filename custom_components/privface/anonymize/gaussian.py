@@ -39,6 +39,7 @@ class Gaussian:
     name: Final = "gaussian"
     minimum: Final = 3
     maximum: Final = 255
+    useful: Final = 99
     step: Final = 2
     default: Final = 17
 

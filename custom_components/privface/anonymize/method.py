@@ -29,6 +29,10 @@ class Method(Protocol):
         """The strongest parameter."""
 
     @property
+    def useful(self) -> int:
+        """The strongest parameter to offer: beyond it hardly a face is recognized."""
+
+    @property
     def step(self) -> int:
         """From one parameter to the next."""
 

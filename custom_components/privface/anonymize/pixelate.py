@@ -17,6 +17,7 @@ class Pixelate:
     name: Final = "pixelate"
     minimum: Final = 2
     maximum: Final = 128
+    useful: Final = 56
     step: Final = 1
     default: Final = 10
 
