@@ -12,7 +12,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from . import issues
 from .actions import async_register_actions
-from .api import PrivFaceClient
+from .api import PrivFaceClient, StreamRules
 from .const import CONF_PARAMETER, DOMAIN, SUBENTRY_CAMERA
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator, PrivFaceData
 from .devices import async_follow_people, async_register_backend, is_in_use
@@ -28,6 +28,7 @@ PLATFORMS = (
     Platform.SENSOR,
     Platform.SWITCH,
 )
+_STREAM_RULES = StreamRules(longest=30.0)
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
@@ -40,7 +41,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 async def async_setup_entry(hass: HomeAssistant, entry: PrivFaceConfigEntry) -> bool:
     """Connect to a backend, show its people and cameras, and begin to look."""
     session = async_get_clientsession(hass, entry.data[CONF_VERIFY_SSL])
-    client = PrivFaceClient(session, entry.data[CONF_URL], entry.data[CONF_TOKEN])
+    client = PrivFaceClient(session, entry.data[CONF_URL], entry.data[CONF_TOKEN], stream_rules=_STREAM_RULES)
     coordinator = PrivFaceCoordinator(hass, entry, client)
     await coordinator.async_config_entry_first_refresh()
     await coordinator.async_start()

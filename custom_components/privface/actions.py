@@ -22,7 +22,6 @@ from .api import (
     FrameSource,
     Person,
     Privacy,
-    Requestor,
     UnavailableError,
     to_wire_time,
 )
@@ -66,11 +65,9 @@ _PEOPLE: Final = vol.Schema(_ENTRY)
 
 @callback
 def async_register_actions(hass: HomeAssistant) -> None:
-    """Register all actions. Those that change who is known, or tell all names, are for administrators."""
-    hass.services.async_register(
-        DOMAIN, "identify", _reported(_identify), schema=_IDENTIFY, supports_response=SupportsResponse.ONLY
-    )
+    """Register all actions, for administrators: they show any camera and file to recognition, and tell names."""
     for name, action, schema, response in (
+        ("identify", _identify, _IDENTIFY, SupportsResponse.ONLY),
         ("enroll", _enroll, _ENROLL, SupportsResponse.OPTIONAL),
         ("forget", _forget, _FORGET, SupportsResponse.OPTIONAL),
         ("rename", _rename, _RENAME, SupportsResponse.OPTIONAL),
@@ -181,7 +178,6 @@ async def _identify(call: ServiceCall) -> ServiceResponse:
         captured_at=captured_at,
         privacy=_privacy(picture),
         source=FrameSource.HOMEASSISTANT,
-        requestor=Requestor(id=call.context.user_id or "automation", type="homeassistant"),
         trigger="action",
     )
     found: dict[str, Any] = (await coordinator.client.identify(picture.data, card)).to_dict()

@@ -26,7 +26,6 @@ from .api import (
     FrameSource,
     Outcome,
     Privacy,
-    Requestor,
     UnavailableError,
 )
 from .camera_settings import CameraSettings
@@ -35,7 +34,6 @@ from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator
 from .pictures import PictureError, async_camera_picture
 
 _LOGGER = logging.getLogger(__name__)
-_LONGEST_TRIGGER: Final = 64
 _BUSY: Final = "busy"
 
 # Why the last look came out as it did: the states of the diagnostic sensor. What the backend adds later is "other".
@@ -172,7 +170,8 @@ class CameraLooks:
             return
         settings = self.settings
         self._cool_until = time.monotonic() + settings.cooldown
-        self._start_burst(event.data["entity_id"][:_LONGEST_TRIGGER], settings.burst)
+        # Which entity it was stays here: its name may tell of rooms and people.
+        self._start_burst("trigger", settings.burst)
 
     @property
     def _may_look(self) -> bool:
@@ -303,12 +302,11 @@ def _make_card(settings: CameraSettings, picture: AnonymizedPicture, captured_at
         captured_at=captured_at,
         privacy=Privacy(method=strength.method, parameter=strength.parameter, applied_by=AppliedBy.CLIENT),
         source=FrameSource.HOMEASSISTANT,
-        requestor=Requestor(id=settings.entity_id, type="homeassistant"),
         trigger=trigger,
     )
 
 
 def _weight(face: FaceResult) -> tuple[bool, bool, float]:
-    """The face that a picture is about: a known one, else a usable one, else the largest."""
+    """The face to show: a stranger's before a known one, which has a name; else the largest."""
     _x, _y, width, height = face.box
-    return face.outcome is Outcome.KNOWN, face.outcome is not Outcome.UNUSABLE, width * height
+    return face.outcome is Outcome.UNKNOWN, face.outcome is Outcome.KNOWN, width * height

@@ -208,7 +208,12 @@ class TestRefusals:
 
     async def test_only_administrators(self, home: Home, hass_read_only_user: MockUser) -> None:
         context = Context(user_id=hass_read_only_user.id)
-        for action, data in (("people", {}), ("forget", {"person": "Ada"}), ("enroll", {"person": "Ada"})):
+        for action, data in (
+            ("people", {}),
+            ("forget", {"person": "Ada"}),
+            ("enroll", {"person": "Ada"}),
+            ("identify", {"entity_id": "camera.door"}),
+        ):
             with pytest.raises(Unauthorized):
                 await home.hass.services.async_call(
                     DOMAIN, action, data, blocking=True, return_response=True, context=context

@@ -143,7 +143,7 @@ def test_the_notification_is_well_formed() -> None:
 
     Loader.add_constructor("!input", lambda _loader, node: f"input:{node.value}")
     blueprint = yaml.load(text, Loader)  # noqa: S506  # a subclass of the safe loader
-    (action,) = blueprint["actions"]
+    *_, action = blueprint["actions"]
     assert (action["domain"], action["type"]) == ("mobile_app", "notify")
     assert action["data"]["image"] == "{{ image }}"
     (trigger,) = blueprint["triggers"]

@@ -212,6 +212,7 @@ class TestPrivacy:
         await wait_until(lambda: events)
         assert events[0].data["privacy"]["parameter"] == 25
         assert events[0].data["privacy"]["applied_by"] == "client"
+        assert "camera.door" not in str(events[0].data), "which entity it is is nobody's business"
 
     async def test_an_even_kernel_is_refused(self, hass: HomeAssistant, backend: BackendProcess, token: str) -> None:
         home, _camera, looks = await make_home(hass, backend, token)

@@ -39,8 +39,8 @@ def _utc_now() -> datetime:
 
 
 def _cancellations() -> int:
-    """How often the running task was cancelled: Python 3.11 swallows a cancellation that comes together with the answer
-    in ``wait_for``, which aiomqtt uses, or with the failure of a task in a ``TaskGroup``."""
+    """How often the running task was cancelled: Python 3.11's ``wait_for``, which aiomqtt uses, swallows a cancellation
+    that comes together with the answer."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 
@@ -149,12 +149,12 @@ class MqttLink:
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled; returns at once when MQTT is disabled."""
-        failures, before = 0, _cancellations()
+        failures = 0
         while self._settings.enabled:
             started = self._monotonic()
             try:
                 async with connect(self._settings, self._version, self._client_id) as connection:
-                    await self._serve(connection)
+                    await self._serve_apart(connection)
             except ConnectError as error:
                 if self._fall_back(error):
                     continue
@@ -165,8 +165,6 @@ class MqttLink:
                 if self._monotonic() - started >= self._backoff.settled:
                     failures = 0
             failures += 1
-            if _cancellations() > before:
-                raise asyncio.CancelledError
             await asyncio.sleep(self._backoff.refused if refused else self._backoff.delay(failures))
 
     def _fall_back(self, error: ConnectError) -> bool:
@@ -207,6 +205,17 @@ class MqttLink:
             len(self._outbox),
         )
         self._set_status(LinkStatus(state=LinkState.CONNECTED, version=connection.version))
+
+    async def _serve_apart(self, connection: Connection) -> None:
+        """``_serve`` in a task of its own: Python 3.11's task groups swallow a cancellation that comes while a task of
+        theirs fails, as when the broker ends together with us."""
+        serving = asyncio.create_task(self._serve(connection), name="mqtt-serve")
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            raise
 
     async def _serve(self, connection: Connection) -> None:
         """Publish and take commands until the connection is gone; when cancelled, say goodbye."""
