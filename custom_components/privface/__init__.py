@@ -13,7 +13,7 @@ from homeassistant.helpers.typing import ConfigType
 from . import issues
 from .actions import async_register_actions
 from .api import PrivFaceClient, StreamRules
-from .const import CONF_PARAMETER, DOMAIN, SUBENTRY_CAMERA
+from .const import CONF_PARAMETER, CONF_RECOGNITION, DOMAIN, SUBENTRY_CAMERA
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator, PrivFaceData
 from .devices import async_follow_people, async_register_backend, is_in_use
 from .looks import CameraLooks
@@ -29,6 +29,7 @@ PLATFORMS = (
     Platform.SWITCH,
 )
 _STREAM_RULES = StreamRules(longest=30.0)
+_LIVE = frozenset({CONF_PARAMETER, CONF_RECOGNITION})
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
@@ -53,7 +54,6 @@ async def async_setup_entry(hass: HomeAssistant, entry: PrivFaceConfigEntry) -> 
     async_register_backend(coordinator)
     async_follow_people(coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    # After the switches, which know whether a camera may be looked through.
     for camera in looks.values():
         camera.async_start()
         entry.async_on_unload(camera.async_stop)
@@ -64,7 +64,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: PrivFaceConfigEntry) -> 
 
 async def async_unload_entry(hass: HomeAssistant, entry: PrivFaceConfigEntry) -> bool:
     """Take everything of the entry down."""
-    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    if unloaded:
+        issues.async_clear(hass, entry)
+    return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: PrivFaceConfigEntry) -> None:
@@ -80,7 +83,7 @@ async def async_remove_config_entry_device(
 
 
 class _Updates:
-    """Reloads an entry when it is changed, unless it was a privacy parameter, which is in force with the next look."""
+    """Reloads an entry when it is changed, unless in what is in force with the next look anyway."""
 
     def __init__(self, entry: PrivFaceConfigEntry) -> None:
         self._seen = _signature(entry)
@@ -91,17 +94,20 @@ class _Updates:
         if signature != self._seen:
             self._seen = signature
             hass.config_entries.async_schedule_reload(entry.entry_id)
+            return
+        for looks in entry.runtime_data.looks.values():
+            looks.async_tell()
 
 
 @callback
 def _signature(entry: PrivFaceConfigEntry) -> tuple[object, ...]:
     """What of an entry takes a reload when it changes."""
     cameras = {
-        subentry_id: (subentry.title, _without_parameter(subentry.data))
+        subentry_id: (subentry.title, _without_live(subentry.data))
         for subentry_id, subentry in entry.subentries.items()
     }
     return dict(entry.data), dict(entry.options), entry.title, cameras
 
 
-def _without_parameter(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if key != CONF_PARAMETER}
+def _without_live(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in _LIVE}

@@ -1,6 +1,7 @@
 """The actions: identify, enroll, forget, rename, people."""
 
 import contextlib
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from homeassistant.helpers.service import async_register_admin_service
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 
-from .anonymize import METHODS, AnonymizationError, AnonymizedPicture, Strength, anonymize, anonymize_versions
+from .anonymize import AnonymizationError, AnonymizedPicture, anonymize, anonymize_versions
 from .api import (
     AppliedBy,
     ClientError,
@@ -25,15 +26,18 @@ from .api import (
     UnavailableError,
     to_wire_time,
 )
-from .const import DEFAULT_METHOD, DOMAIN
+from .camera_settings import CameraSettings
+from .const import DOMAIN
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator
 from .enrollment import enrollment_strengths
+from .household import RESERVED
 from .pictures import (
     PictureError,
     async_camera_picture,
     async_file_picture,
     async_image_picture,
     async_media_picture,
+    entity_of_media,
 )
 
 ATTR_ENTRY: Final = "config_entry_id"
@@ -151,6 +155,7 @@ async def _take_picture(call: ServiceCall) -> bytes:
     if len(given) != 1:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="one_source")
     source = call.data[given[0]]
+    _refuse_switched_off(call)
     if given == [ATTR_FILE]:
         return await async_file_picture(call.hass, source)
     if given == [ATTR_MEDIA]:
@@ -160,16 +165,36 @@ async def _take_picture(call: ServiceCall) -> bytes:
     return await async_image_picture(call.hass, source)
 
 
-def _strengths(coordinator: PrivFaceCoordinator) -> dict[str, Strength]:
-    """The strength of each configured camera, by its entity."""
-    looks = coordinator.config_entry.runtime_data.looks.values()
-    return {camera.settings.entity_id: camera.settings.strength for camera in looks}
+def _cameras(coordinator: PrivFaceCoordinator) -> list[CameraSettings]:
+    return [looks.settings for looks in coordinator.config_entry.runtime_data.looks.values()]
+
+
+def _entity_id(call: ServiceCall) -> str | None:
+    """The entity that the picture is from, given as such or as a media source's."""
+    entity_id: str | None = call.data.get(ATTR_ENTITY)
+    return entity_id or entity_of_media(call.data.get(ATTR_MEDIA, {}).get("media_content_id", ""))
+
+
+def _refuse_switched_off(call: ServiceCall) -> None:
+    """Take no picture of a camera whose recognition is off."""
+    wanted = _entity_id(call)
+    for settings in _cameras(_coordinator(call)):
+        if settings.entity_id == wanted and not settings.recognition:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="recognition_off")
+
+
+def _usable_name(name: str) -> str:
+    """The name as the backend keeps it; those that states say something else by are refused."""
+    normal = unicodedata.normalize("NFC", " ".join(name.split()))
+    if normal.casefold() in RESERVED:
+        raise _translated(ErrorCode.BAD_NAME.value, None)
+    return normal
 
 
 async def _identify(call: ServiceCall) -> ServiceResponse:
     coordinator, captured_at = _coordinator(call), dt_util.utcnow()
-    default = Strength(method=DEFAULT_METHOD, parameter=METHODS[DEFAULT_METHOD].default)
-    strength = _strengths(coordinator).get(call.data.get(ATTR_ENTITY, ""), default)
+    used = {settings.entity_id: settings.strength for settings in _cameras(coordinator)}
+    strength = used.get(_entity_id(call) or "") or enrollment_strengths(used.values())[0]
     clear = await _take_picture(call)
     longest = coordinator.longest
     picture = await call.hass.async_add_executor_job(lambda: anonymize(clear, strength, longest=longest))
@@ -186,11 +211,13 @@ async def _identify(call: ServiceCall) -> ServiceResponse:
 
 async def _enroll(call: ServiceCall) -> ServiceResponse:
     coordinator = _coordinator(call)
-    strengths, longest = enrollment_strengths(_strengths(coordinator).values()), coordinator.longest
+    name = _usable_name(call.data[ATTR_PERSON])
+    used = [settings.strength for settings in _cameras(coordinator)]
+    strengths, longest = enrollment_strengths(used), coordinator.longest
     clear = await _take_picture(call)
     pictures = await call.hass.async_add_executor_job(lambda: anonymize_versions(clear, strengths, longest=longest))
     client = coordinator.client
-    person, is_new = await _ensure_person(coordinator, call.data[ATTR_PERSON])
+    person, is_new = await _ensure_person(coordinator, name)
     try:
         enrolled = await client.enroll(
             person.id,
@@ -229,7 +256,7 @@ async def _forget(call: ServiceCall) -> ServiceResponse:
 async def _rename(call: ServiceCall) -> ServiceResponse:
     coordinator = _coordinator(call)
     person = await _find_person(coordinator, call.data[ATTR_PERSON])
-    renamed = await coordinator.client.rename_person(person.id, call.data[ATTR_NAME])
+    renamed = await coordinator.client.rename_person(person.id, _usable_name(call.data[ATTR_NAME]))
     return {"person_id": renamed.id, "person": renamed.name}
 
 
@@ -261,8 +288,9 @@ def _last(coordinator: PrivFaceCoordinator, person_id: str) -> Mapping[str, str 
 async def _find_person(coordinator: PrivFaceCoordinator, wanted: str) -> Person:
     """The person of that id or, case apart, that name."""
     people = await coordinator.client.people()
+    name = unicodedata.normalize("NFC", " ".join(wanted.split())).casefold()
     found = [person for person in people if person.id == wanted] or [
-        person for person in people if person.name.casefold() == wanted.strip().casefold()
+        person for person in people if person.name.casefold() == name
     ]
     if len(found) > 1:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="several_people")

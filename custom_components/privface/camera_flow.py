@@ -32,6 +32,7 @@ from .const import (
     CONF_INTERVAL,
     CONF_METHOD,
     CONF_PARAMETER,
+    CONF_RECOGNITION,
     CONF_SPACING,
     CONF_TRIGGERS,
     DEFAULT_BURST,
@@ -250,8 +251,11 @@ class CameraFlow(ConfigSubentryFlow):
     @callback
     def _finish(self) -> SubentryFlowResult:
         if self.source == SOURCE_RECONFIGURE:
+            subentry = self._get_reconfigure_subentry()
+            # The switch's, which no form shows.
+            kept = {key: subentry.data[key] for key in (CONF_RECOGNITION,) if key in subentry.data}
             return self.async_update_and_abort(
-                self._get_entry(), self._get_reconfigure_subentry(), title=self._title, data=self._chosen
+                self._get_entry(), subentry, title=self._title, data={**self._chosen, **kept}
             )
         return self.async_create_entry(title=self._title, data=self._chosen, unique_id=camera_name(self._title))
 

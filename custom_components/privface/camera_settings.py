@@ -16,6 +16,7 @@ from .const import (
     CONF_INTERVAL,
     CONF_METHOD,
     CONF_PARAMETER,
+    CONF_RECOGNITION,
     CONF_SPACING,
     CONF_TRIGGERS,
     DEFAULT_BURST,
@@ -35,6 +36,7 @@ class CameraSettings:
     title: str
     entity_id: str
     strength: Strength
+    recognition: bool
     interval: int
     triggers: tuple[str, ...]
     burst: int
@@ -52,6 +54,7 @@ class CameraSettings:
             title=subentry.title,
             entity_id=data[CONF_CAMERA],
             strength=Strength(method=data.get(CONF_METHOD, DEFAULT_METHOD), parameter=int(data[CONF_PARAMETER])),
+            recognition=bool(data.get(CONF_RECOGNITION, True)),
             interval=int(data.get(CONF_INTERVAL, DEFAULT_INTERVAL)),
             triggers=tuple(data.get(CONF_TRIGGERS, ())),
             burst=int(data.get(CONF_BURST, DEFAULT_BURST)),

@@ -6,6 +6,7 @@ from typing import Any, Final, override
 
 import probatio as vol
 from homeassistant.config_entries import (
+    SOURCE_IGNORE,
     ConfigEntry,
     ConfigFlow,
     ConfigFlowResult,
@@ -13,8 +14,7 @@ from homeassistant.config_entries import (
     OptionsFlow,
 )
 from homeassistant.const import CONF_TOKEN, CONF_URL, CONF_VERIFY_SSL
-from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.core import callback
 from homeassistant.helpers.selector import (
     BooleanSelector,
     TextSelector,
@@ -23,21 +23,12 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
+from homeassistant.helpers.typing import UNDEFINED, UndefinedType
 from homeassistant.util.json import json_loads_object
 from yarl import URL
 
 from .address import normalize_url
-from .api import (
-    ApiVersionError,
-    AuthenticationError,
-    ClientError,
-    ErrorCode,
-    ForbiddenError,
-    Info,
-    NotPrivFaceError,
-    PrivFaceClient,
-    UnavailableError,
-)
+from .api import ClientError, Info
 from .api.protocol import DEFAULT_PORT
 from .camera_flow import CameraFlow
 from .const import (
@@ -50,23 +41,13 @@ from .const import (
     OPTION_STRANGER,
     SUBENTRY_CAMERA,
 )
+from .contact import ask_backend, error_key, may_have_moved
 from .fields import whole_number
 
 _LOGGER = logging.getLogger(__name__)
 _TITLE: Final = "PrivFace"
-_SECONDS: Final = 10.0
 _LONGEST_ID: Final = 64
 _ADDRESSES: Final = {"port": str(DEFAULT_PORT), "example_url": "https://home.example.com/privface"}
-
-_ERROR_KEYS: Final = (
-    (AuthenticationError, "invalid_auth"),
-    (ForbiddenError, "forbidden"),
-    (NotPrivFaceError, "not_privface"),
-)
-_CODE_KEYS: Final = {
-    ErrorCode.TOO_MANY_ATTEMPTS: "too_many_attempts",
-    ErrorCode.NOT_FOUND: "not_privface",  # a backend, but not at this path
-}
 
 _URL = TextSelector(TextSelectorConfig(type=TextSelectorType.TEXT, autocomplete="url"))
 _TOKEN = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
@@ -79,35 +60,6 @@ _USER_SCHEMA = vol.Schema(
 )
 _TOKEN_SCHEMA = vol.Schema({vol.Optional(CONF_TOKEN, default=""): _TOKEN})
 _TOKEN_TLS_SCHEMA = _TOKEN_SCHEMA.extend({vol.Required(CONF_VERIFY_SSL, default=True): BooleanSelector()})
-
-
-async def ask_backend(hass: HomeAssistant, data: Mapping[str, Any]) -> Info:
-    """What the backend of an entry with ``data`` says of itself, if the token allows what the component does.
-
-    Raises:
-        ClientError: it can't be used so.
-    """
-    session = async_get_clientsession(hass, data[CONF_VERIFY_SSL])
-    client = PrivFaceClient(session, data[CONF_URL], data[CONF_TOKEN], timeout=_SECONDS)
-    info = await client.info()
-    await client.people()  # asks for the other scope that is needed
-    return info
-
-
-def error_key(error: ClientError) -> str:
-    """The key of the text that says what is wrong, and what to do about it."""
-    match error:
-        case ApiVersionError():
-            return "too_old" if error.too_old else "too_new"
-        case UnavailableError():
-            return "tls" if error.tls else "cannot_connect"
-    for kind, key_of_kind in _ERROR_KEYS:
-        if isinstance(error, kind):
-            return key_of_kind
-    if key := _CODE_KEYS.get(error.code):
-        return key
-    _LOGGER.error("The backend refused to say what it is (%s)", error.code)
-    return "unknown"
 
 
 class PrivFaceConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -138,11 +90,9 @@ class PrivFaceConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None and (found := await self._async_try(user_input, errors)):
             info, data = found
             entry = await self.async_set_unique_id(info.instance_id, raise_on_progress=False)
-            self._abort_if_unique_id_configured(
-                updates={key: data[key] for key in (CONF_URL, CONF_VERIFY_SSL)},
-                reload_on_update=entry is not None and not entry.update_listeners,
-            )
-            return self.async_create_entry(title=_TITLE, data=data)
+            if entry is None or entry.source == SOURCE_IGNORE:
+                return self.async_create_entry(title=_TITLE, data=data)
+            return self._async_update(entry, data, "already_configured")
         return self.async_show_form(
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(_USER_SCHEMA, user_input),
@@ -179,33 +129,41 @@ class PrivFaceConfigFlow(ConfigFlow, domain=DOMAIN):
         except ValueError:
             return self.async_abort(reason="invalid_discovery_info")
         entry = await self.async_set_unique_id(instance_id)
-        moved = entry is not None and await self._async_has_moved(entry, url)
-        self._abort_if_unique_id_configured(
-            updates={CONF_URL: url} if moved else None,
-            reload_on_update=entry is not None and not entry.update_listeners,
-        )
+        if entry is not None and not await may_have_moved(self.hass, entry, url):
+            self._abort_if_unique_id_configured()
         self._discovered_url = url
         self.context["title_placeholders"] = {"name": URL(url).authority}
-        return await self.async_step_discovery_confirm()
+        return await (self.async_step_discovery_moved() if entry else self.async_step_discovery_confirm())
 
-    async def _async_has_moved(self, entry: ConfigEntry, url: str) -> bool:
-        """Whether the entry's backend is at ``url``, and no longer where it was.
+    async def async_step_discovery_moved(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Take the address that was announced for the entry's backend, once somebody has said that it is right."""
+        errors: dict[str, str] = {}
+        entry = await self.async_set_unique_id(self.unique_id, raise_on_progress=False)
+        if entry is None:  # removed while the question stood
+            return await self.async_step_discovery_confirm()
+        wanted = {**entry.data, CONF_URL: self._discovered_url}
+        if user_input is not None and (found := await self._async_try(wanted, errors)):
+            info, data = found
+            if info.instance_id == self.unique_id:
+                return self._async_update(entry, data, "address_changed")
+            errors["base"] = "another_backend"
+        return self.async_show_form(
+            step_id="discovery_moved",
+            data_schema=vol.Schema({}),
+            errors=errors,
+            description_placeholders={"title": entry.title, "old": entry.data[CONF_URL], "url": self._discovered_url},
+        )
 
-        Anybody on the network can announce anything: an address that works is kept, and HTTPS is never left.
-        """
-        known = entry.data.get(CONF_URL)  # an ignored entry has none
-        if known is None or known == url or (known.startswith("https:") and not url.startswith("https:")):
-            return False
-        if await self._async_is_at(entry, known):
-            return False
-        return await self._async_is_at(entry, url)
-
-    async def _async_is_at(self, entry: ConfigEntry, url: str) -> bool:
-        try:
-            info = await ask_backend(self.hass, {**entry.data, CONF_URL: url})
-        except ClientError:
-            return False
-        return info.instance_id == entry.unique_id
+    @override
+    async def async_step_ignore(self, user_input: dict[str, Any]) -> ConfigFlowResult:
+        """Ignore a backend that was discovered; one that is configured stays, and only the question goes."""
+        entry = await self.async_set_unique_id(user_input["unique_id"], raise_on_progress=False)
+        if entry is None or entry.source == SOURCE_IGNORE:
+            return await super().async_step_ignore(user_input)
+        for flow in self._async_in_progress(match_context={"unique_id": entry.unique_id}):
+            if flow["step_id"] == "discovery_moved":
+                self.hass.config_entries.flow.async_abort(flow["flow_id"])
+        return self.async_abort(reason="already_configured")
 
     async def async_step_discovery_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Add a backend that was discovered: it lacks only the token."""
@@ -282,8 +240,13 @@ class PrivFaceConfigFlow(ConfigFlow, domain=DOMAIN):
     async def _async_change(self, entry: ConfigEntry, info: Info, data: dict[str, Any]) -> ConfigFlowResult:
         await self.async_set_unique_id(info.instance_id, raise_on_progress=False)
         self._abort_if_unique_id_mismatch()
+        return self._async_update(entry, data)
+
+    def _async_update(
+        self, entry: ConfigEntry, data: dict[str, Any], reason: str | UndefinedType = UNDEFINED
+    ) -> ConfigFlowResult:
         changed = data != entry.data
-        result = self.async_update_and_abort(entry, data=data)
+        result = self.async_update_and_abort(entry, data=data, reason=reason)
         # Listeners reload the entry on a change; one that failed has none, and must start all the same.
         if not (changed and entry.update_listeners):
             self.hass.config_entries.async_schedule_reload(entry.entry_id)

@@ -87,7 +87,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
     @property
     def available(self) -> bool:
         """Whether what is shown comes from a backend that can be reached."""
-        return self.is_connected and self.last_update_success
+        return self.is_connected
 
     @property
     def longest(self) -> int:
@@ -168,33 +168,34 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         """Take over everything; what happened while the stream was away, and still counts, is told."""
         now = dt_util.utcnow()
         first = not self._first_snapshot.done()
-        back = not self.is_connected and not first
         self.household.set_states(snapshot.people, now)
+        self.is_connected = True
+        if first:
+            self._first_snapshot.set_result(None)
+        elif not self.last_update_success:
+            # It says that the backend is back.
+            self.config_entry.async_create_background_task(self.hass, self.async_refresh(), "PrivFace refresh")
+        # Before events are told: those of an entity that comes back from unavailable trigger nothing.
+        self.async_changed()
         for event in reversed(snapshot.events):
             if first:
                 self._told.append(event.event_id)
                 self.household.take_event(event, now)
             else:
                 self._take(event, now)
-        self.is_connected = True
-        if first:
-            self._first_snapshot.set_result(None)
-        if back:
-            # It says that the backend is back, and makes everything available again.
-            self.config_entry.async_create_background_task(self.hass, self.async_refresh(), "PrivFace refresh")
-        self._async_changed()
+        self.async_changed()
 
     @callback
     def event(self, event: Event) -> None:
         """Take one event."""
         self._take(event, dt_util.utcnow())
-        self._async_changed()
+        self.async_changed()
 
     @callback
     def person_state(self, state: PersonState) -> None:
         """Take where a person was last seen."""
         self.household.take_state(state, dt_util.utcnow())
-        self._async_changed()
+        self.async_changed()
 
     @callback
     def camera_state(self, state: CameraState) -> None:
@@ -204,7 +205,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
     def people(self, people: tuple[Person, ...]) -> None:
         """Take over who is enrolled."""
         self.household.set_people(people)
-        self._async_changed()
+        self.async_changed()
 
     @callback
     def disconnected(self, error: ClientError) -> None:
@@ -231,7 +232,8 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
             event_callback(event)
 
     @callback
-    def _async_changed(self) -> None:
+    def async_changed(self) -> None:
+        """Let everybody look again, now and when time alone changes something."""
         self.async_update_listeners()
         self._async_cancel_timer()
         now = dt_util.utcnow()
@@ -241,7 +243,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
     @callback
     def _async_time_passed(self, _now: datetime) -> None:
         self._cancel_timer = None
-        self._async_changed()
+        self.async_changed()
 
     @callback
     def _async_cancel_timer(self) -> None:

@@ -27,8 +27,12 @@ def enrollment_strengths(of_cameras: Iterable[Strength]) -> tuple[Strength, ...]
         while sigma <= _STRONGEST_SIGMA:
             strengths.add(Strength(method=name, parameter=_nearest(name, sigma)))
             sigma *= _FACTOR
-    ordered = sorted(strengths, key=lambda strength: (_sigma(strength), strength.method))
-    return tuple(ordered[:_MOST])
+    more = sorted(strengths - used, key=_order)[: max(0, _MOST - len(used))]
+    return tuple(sorted({*used, *more}, key=_order))
+
+
+def _order(strength: Strength) -> tuple[float, str]:
+    return _sigma(strength), strength.method
 
 
 def _sigma(strength: Strength) -> float:

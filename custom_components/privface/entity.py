@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import override
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import callback
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
@@ -153,6 +154,8 @@ def async_add_people(
 
     @callback
     def follow() -> None:
+        if entry.state is ConfigEntryState.UNLOAD_IN_PROGRESS:
+            return
         people = coordinator.household.people
         added.intersection_update(people)
         new = [person_id for person_id in people if person_id not in added]

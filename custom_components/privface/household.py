@@ -7,10 +7,14 @@ newer frame has set, and shows nobody present.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from .api import Event, Outcome, Person, PersonState
 
-STRANGER = "stranger"
+NOBODY: Final = "nobody"
+STRANGER: Final = "stranger"
+RESERVED: Final = frozenset({NOBODY, STRANGER, "unknown", "unavailable"})
+"""What states say instead of a name: nobody can be called that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +37,10 @@ class KnownPerson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraView:
-    """What was last decided about a camera's frames. ``last_person`` is a name or ``STRANGER``."""
+    """What was last decided about a camera's frames. ``last_person`` is a person's id or ``STRANGER``."""
 
     captured_at: datetime
-    last_person: str | None = field(default=None, repr=False)
+    last_person: str | None = None
     strangers_at: datetime | None = None
     strangers: frozenset[str] = frozenset()
 
@@ -70,8 +74,15 @@ class Household:
     def take_state(self, state: PersonState, now: datetime) -> None:
         """Take where a person was last seen; older than what is known, it changes nothing."""
         if state.camera and state.last_seen:
-            sighting = Sighting(camera=state.camera, captured_at=min(state.last_seen, now), score=state.score)
-            self.see(state.person_id, sighting)
+            self.restore_person(state.person_id, state.camera, state.last_seen, now, score=state.score)
+
+    def restore_person(
+        self, person_id: str, camera: str, captured_at: datetime, now: datetime, *, score: float | None = None
+    ) -> None:
+        """Take what is told of the past. A time ahead of ``now`` says nothing about the present."""
+        if captured_at > now:
+            captured_at = now - self._present
+        self.see(person_id, Sighting(camera=camera, captured_at=captured_at, score=score))
 
     def see(self, person_id: str, sighting: Sighting) -> None:
         """Note a sighting, unless the person isn't enrolled or was seen later than that."""
@@ -89,18 +100,26 @@ class Household:
         if captured_at < view.captured_at:
             return
         view = replace(view, captured_at=captured_at)
-        if event.outcome is Outcome.KNOWN and event.person:
-            view = replace(view, last_person=event.person)
+        if event.outcome is Outcome.KNOWN and event.person_id:
+            view = replace(view, last_person=event.person_id)
         elif event.outcome is Outcome.UNKNOWN:
             together = view.strangers if view.strangers_at == captured_at else frozenset()
             view = replace(view, last_person=STRANGER, strangers_at=captured_at, strangers=together | {event.event_id})
         self.cameras[event.camera] = view
 
     def restore_camera(self, camera: str, last_person: str, captured_at: datetime) -> None:
-        """Take what was shown before a restart, where nothing newer is known."""
+        """Take what was shown before a restart (an id or ``STRANGER``), where nothing newer is known."""
         view = self.cameras.get(camera)
         if view is None or (view.last_person is None and view.captured_at <= captured_at):
             self.cameras[camera] = CameraView(captured_at=captured_at, last_person=last_person)
+
+    def last_person_at(self, camera: str) -> str | None:
+        """The name of who was last before the camera, or ``STRANGER``; None too where they aren't enrolled any more."""
+        view = self.cameras.get(camera)
+        if view is None or view.last_person in {None, STRANGER}:
+            return None if view is None else view.last_person
+        person = self.people.get(view.last_person or "")
+        return None if person is None else show_name(person.name)
 
     def is_present(self, person_id: str, now: datetime) -> bool:
         """Whether the person's last sighting still counts."""
@@ -113,7 +132,7 @@ class Household:
     def people_at(self, camera: str, now: datetime) -> tuple[str, ...]:
         """The names of those whose last sighting was on this camera and still counts, in order."""
         here = (person for person in self.people.values() if person.last and person.last.camera == camera)
-        return tuple(sorted(person.name for person in here if self._counts(person, now)))
+        return tuple(sorted(show_name(person.name) for person in here if self._counts(person, now)))
 
     def strangers_at(self, camera: str, now: datetime) -> int:
         """How many unknown people the camera's last frame with one showed, while that counts."""
@@ -127,3 +146,8 @@ class Household:
         leaving = [person.last.captured_at + self._present for person in self.people.values() if person.last]
         strangers = [view.strangers_at + self._stranger for view in self.cameras.values() if view.strangers_at]
         return min((moment for moment in (*leaving, *strangers) if moment > now), default=None)
+
+
+def show_name(name: str) -> str:
+    """A name as states show it, which can't be taken for what they say instead of one."""
+    return f"{name} (person)" if name.casefold() in RESERVED else name

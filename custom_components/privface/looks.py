@@ -20,6 +20,7 @@ from .anonymize import AnonymizationError, AnonymizedPicture, Strength, anonymiz
 from .api import (
     AppliedBy,
     ClientError,
+    ErrorCode,
     FaceResult,
     FrameAnswer,
     FrameCard,
@@ -29,12 +30,13 @@ from .api import (
     UnavailableError,
 )
 from .camera_settings import CameraSettings
-from .const import DEFAULT_PICTURE, DOMAIN, OPTION_PICTURE
+from .const import CONF_RECOGNITION, DEFAULT_PICTURE, DOMAIN, OPTION_PICTURE
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator
 from .pictures import PictureError, async_camera_picture
 
 _LOGGER = logging.getLogger(__name__)
 _BUSY: Final = "busy"
+_MANUAL: Final = "manual"
 
 # Why the last look came out as it did: the states of the diagnostic sensor. What the backend adds later is "other".
 REASONS: Final = (
@@ -93,7 +95,6 @@ class CameraLooks:
         self._troubled = False
         self._forget_timer: CALLBACK_TYPE | None = None
         self._stopped = False
-        self.enabled = True
         self.keeps_pictures = False
         self.sent = 0
         self.skipped = 0
@@ -101,10 +102,19 @@ class CameraLooks:
         self.latency_ms: float | None = None
         self.last_face: LastFace | None = None
 
+        self._settings = CameraSettings.from_subentry(entry.subentries[subentry_id])
+
     @property
     def settings(self) -> CameraSettings:
-        """What is set now."""
-        return CameraSettings.from_subentry(self._entry.subentries[self._subentry_id])
+        """What is set now; what was set last, once the camera is removed."""
+        if subentry := self._entry.subentries.get(self._subentry_id):
+            self._settings = CameraSettings.from_subentry(subentry)
+        return self._settings
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the camera may be looked through at all."""
+        return self.settings.recognition
 
     @callback
     def async_start(self) -> None:
@@ -135,11 +145,15 @@ class CameraLooks:
 
     @callback
     def async_enable(self, *, enabled: bool) -> None:
-        """Switch recognition on or off; off ends what runs, and nothing more leaves."""
-        self.enabled = enabled
-        if not enabled and self._task is not None:
-            self._task.cancel()
-        self._async_tell()
+        """Switch recognition on or off, in the camera's settings; off ends what runs, and nothing more leaves."""
+        subentry = self._entry.subentries[self._subentry_id]
+        data = {**subentry.data, CONF_RECOGNITION: enabled}
+        self.hass.config_entries.async_update_subentry(self._entry, subentry, data=data)
+        if not enabled:
+            if self._task is not None:
+                self._task.cancel()
+            self._forget_face()
+        self.async_tell()
 
     @callback
     def async_look_now(self) -> None:
@@ -151,7 +165,7 @@ class CameraLooks:
         if not self.enabled:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="recognition_off")
         if not self._busy:
-            self._start_burst("manual", self.settings.burst)
+            self._start_burst(_MANUAL, self.settings.burst)
 
     @callback
     def _async_tick(self, _now: datetime) -> None:
@@ -173,10 +187,13 @@ class CameraLooks:
         # Which entity it was stays here: its name may tell of rooms and people.
         self._start_burst("trigger", settings.burst)
 
-    @property
-    def _may_look(self) -> bool:
-        # Home Assistant's way to a camera's picture swallows the cancellation of who waits for it.
-        return self.enabled and not self._stopped
+    def _may_look(self, trigger: str) -> bool:
+        """Whether a look that was allowed when it began still is.
+
+        Home Assistant's way to a camera's picture swallows the cancellation of who waits for it.
+        """
+        allowed = self.enabled and not self._stopped
+        return allowed and (trigger == _MANUAL or self._condition_holds())
 
     @property
     def _busy(self) -> bool:
@@ -186,12 +203,18 @@ class CameraLooks:
         """Why not to look now."""
         if not self.enabled:
             return "recognition_off"
+        if not self._condition_holds():
+            return "condition"
+        if self._busy:
+            return _BUSY
+        return None if self._coordinator.is_connected else "backend_unavailable"
+
+    def _condition_holds(self) -> bool:
         settings = self.settings
-        if settings.condition:
-            state = self.hass.states.get(settings.condition)
-            if state is None or state.state not in settings.condition_states:
-                return "condition"
-        return _BUSY if self._busy else None
+        if not settings.condition:
+            return True
+        state = self.hass.states.get(settings.condition)
+        return state is not None and state.state in settings.condition_states
 
     def _start_burst(self, trigger: str, frames: int) -> None:
         self._task = self._entry.async_create_background_task(
@@ -201,10 +224,10 @@ class CameraLooks:
     async def _burst(self, trigger: str, frames: int) -> None:
         loop = self.hass.loop
         for frame in range(frames):
+            if not self._may_look(trigger):
+                return
             started = loop.time()
             await self._look(trigger)
-            if not self._may_look:
-                return
             if frame + 1 < frames:
                 await asyncio.sleep(max(0.0, self.settings.spacing - (loop.time() - started)))
 
@@ -214,17 +237,17 @@ class CameraLooks:
         try:
             clear = await async_camera_picture(self.hass, settings.entity_id)
             picture = await self.hass.async_add_executor_job(self._anonymize, clear, settings.strength)
-            if not self._may_look:
+            if not self._may_look(trigger):
                 return
             card = _make_card(settings, picture, captured_at, trigger)
             answer = await self._coordinator.client.send_frame(settings.name, picture.data, card)
         except PictureError as error:
-            if self._may_look:
+            if self._may_look(trigger):
                 self._failed(error.key)
         except AnonymizationError as error:
             self._failed(str(error.code))
         except ClientError as error:
-            self._failed("backend_unavailable" if isinstance(error, UnavailableError) else error.code.value)
+            self._failed(_reason(error))
         else:
             self.sent += 1
             self.latency_ms = (time.monotonic() - started) * 1000
@@ -254,10 +277,11 @@ class CameraLooks:
             # The look under way says how it went.
             return
         self.reason = reason if reason in REASONS else "other"
-        self._async_tell()
+        self.async_tell()
 
     @callback
-    def _async_tell(self) -> None:
+    def async_tell(self) -> None:
+        """Tell all who listen that something may have changed."""
         for changed in tuple(self._callbacks):
             changed()
 
@@ -273,13 +297,18 @@ class CameraLooks:
     def _async_expire_face(self, _now: datetime) -> None:
         self._forget_timer = None
         self._forget_face()
-        self._async_tell()
+        self.async_tell()
 
     def _forget_face(self) -> None:
         self.last_face = None
         if self._forget_timer is not None:
             self._forget_timer()
             self._forget_timer = None
+
+
+def _reason(error: ClientError) -> str:
+    away = isinstance(error, UnavailableError) and error.code is not ErrorCode.TIMEOUT
+    return "backend_unavailable" if away else error.code.value
 
 
 def _is_trigger(event: Event[EventStateChangedData]) -> bool:

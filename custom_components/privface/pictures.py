@@ -66,12 +66,12 @@ async def async_file_picture(hass: HomeAssistant, name: str) -> bytes:
     path = Path(name)
 
     def read() -> bytes:
-        if not hass.config.is_allowed_path(name):
-            raise PictureError("path_not_allowed")
         try:
+            if not hass.config.is_allowed_path(name):
+                raise PictureError("path_not_allowed")
             with path.open("rb") as file:
                 return _checked(file.read(_LONGEST + 1))
-        except OSError:
+        except OSError, ValueError:
             raise PictureError("file_not_found") from None
 
     return await hass.async_add_executor_job(read)
@@ -83,9 +83,9 @@ async def async_media_picture(hass: HomeAssistant, media_id: str) -> bytes:
     Raises:
         PictureError: ``media_unavailable``, ``file_too_large``, or what cameras and image entities raise.
     """
-    for prefix, take in _OF_ENTITIES.items():
-        if media_id.startswith(prefix):
-            return await take(hass, media_id.removeprefix(prefix))
+    if entity_id := entity_of_media(media_id):
+        take = async_camera_picture if entity_id.startswith("camera.") else async_image_picture
+        return await take(hass, entity_id)
     try:
         media = await media_source.async_resolve_media(hass, media_id, None)
     except HomeAssistantError:
@@ -99,11 +99,13 @@ async def async_media_picture(hass: HomeAssistant, media_id: str) -> bytes:
         raise PictureError("media_unavailable") from None
 
 
-# These sources' media are streams and addresses of the entities' own pictures.
-_OF_ENTITIES: Final = {
-    "media-source://camera/": async_camera_picture,
-    "media-source://image/": async_image_picture,
-}
+def entity_of_media(media_id: str) -> str | None:
+    """The camera or image entity that a media id stands for: its media would be a stream, or an address of its own."""
+    for domain in ("camera", "image"):
+        entity_id = media_id.removeprefix(f"media-source://{domain}/")
+        if entity_id != media_id and entity_id.startswith(f"{domain}."):
+            return entity_id
+    return None
 
 
 def _read_media(path: Path) -> bytes:

@@ -21,12 +21,11 @@ from homeassistant.util import dt as dt_util
 from .api import Info
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator
 from .entity import BackendEntity, CameraEntity, LooksEntity, PersonEntity, async_add_cameras, async_add_people
-from .household import STRANGER, KnownPerson, Sighting
+from .household import NOBODY, STRANGER, KnownPerson
 from .looks import REASONS, CameraLooks
 
 PARALLEL_UPDATES = 0
 
-NOBODY = "nobody"
 _LONGEST_STATE = 255
 
 
@@ -55,7 +54,7 @@ PERSON_SENSORS = (
     PersonSensorDescription(
         key="last_camera",
         translation_key="last_camera",
-        value_fn=lambda person, title: title(person.last.camera) if person.last else None,
+        value_fn=lambda person, title: title(person.last.camera)[:_LONGEST_STATE] if person.last else None,
     ),
     PersonSensorDescription(
         key="last_seen",
@@ -195,8 +194,9 @@ class PersonSensor(PersonEntity, SensorEntity, RestoreEntity):
         if kept := await self.async_get_last_extra_data():
             camera, captured_at = _restored(kept.as_dict(), "camera")
             if camera and captured_at:
-                self.coordinator.household.see(self.person_id, Sighting(camera=camera, captured_at=captured_at))
-                self.coordinator.async_update_listeners()
+                now = dt_util.utcnow()
+                self.coordinator.household.restore_person(self.person_id, camera, captured_at, now)
+                self.coordinator.async_changed()
 
 
 class PeopleNowSensor(CameraEntity, SensorEntity):
@@ -228,8 +228,8 @@ class LastPersonSensor(CameraEntity, SensorEntity, RestoreEntity):
     @property
     @override
     def native_value(self) -> str | None:
-        view = self.coordinator.household.cameras.get(self.camera)
-        return None if view is None or view.last_person is None else view.last_person[:_LONGEST_STATE]
+        person = self.coordinator.household.last_person_at(self.camera)
+        return None if person is None else person[:_LONGEST_STATE]
 
     @property
     @override
@@ -245,7 +245,7 @@ class LastPersonSensor(CameraEntity, SensorEntity, RestoreEntity):
         await super().async_added_to_hass()
         if kept := await self.async_get_last_extra_data():
             person, captured_at = _restored(kept.as_dict(), "person")
-            if person and captured_at:
+            if person and captured_at and captured_at <= dt_util.utcnow():
                 self.coordinator.household.restore_camera(self.camera, person, captured_at)
 
 

@@ -3,10 +3,8 @@
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
-from homeassistant.const import STATE_OFF
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.helpers.restore_state import RestoreEntity
 
 from .coordinator import PrivFaceConfigEntry
 from .entity import LooksEntity, async_add_cameras
@@ -27,8 +25,8 @@ async def async_setup_entry(
     )
 
 
-class RecognitionSwitch(LooksEntity, SwitchEntity, RestoreEntity):
-    """While it is off, no picture is taken, and nothing is sent. It stays as it was over a restart."""
+class RecognitionSwitch(LooksEntity, SwitchEntity):
+    """While it is off, no picture is taken, and nothing is sent. It is kept with the camera's settings."""
 
     @property
     @override
@@ -42,9 +40,3 @@ class RecognitionSwitch(LooksEntity, SwitchEntity, RestoreEntity):
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         self.looks.async_enable(enabled=False)
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        await super().async_added_to_hass()
-        last = await self.async_get_last_state()
-        self.looks.async_enable(enabled=last is None or last.state != STATE_OFF)

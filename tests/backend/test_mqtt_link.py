@@ -137,6 +137,20 @@ async def test_leaving_in_order_says_offline_and_sends_what_waits(shared: Mosqui
     assert await retained_on(shared.port, f"{chosen.base_topic}/#", topics.status) == {topics.status: b"offline"}
 
 
+@pytest.mark.parametrize("steps", range(12))
+async def test_it_ends_together_with_the_broker(broker: Mosquitto, steps: int) -> None:
+    """However many steps of the loop lie between the end of the connection and the end of the link."""
+    link = new_link(settings(broker.port))
+    task = asyncio.create_task(link.run())
+    await link.wait_connected(PATIENCE)
+    broker.kill()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task}, timeout=PATIENCE)
+    assert task.cancelled()
+
+
 async def test_the_last_will_says_offline_after_a_crash(shared: Mosquitto) -> None:
     chosen = settings(shared.port)
     script = f"""

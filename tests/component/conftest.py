@@ -1,7 +1,7 @@
 """What all tests of the component use: Home Assistant with it, and a real backend with synthetic engines.
 
-The backend runs in a process of the interpreter that ``PRIVFACE_BACKEND_PYTHON`` names (scripts/test sets it), else of
-``.venv-test``. Sockets reach 127.0.0.1 only.
+The backend runs in a process of the interpreter that ``PRIVFACE_BACKEND_PYTHON`` names, else of ``.venv-test``, which
+scripts/test makes. Sockets reach 127.0.0.1 only.
 """
 
 from collections.abc import Iterator

@@ -54,8 +54,9 @@ def check(texts: Mapping[str, Any], result: Mapping[str, Any]) -> None:
 
 def _check_fields(texts: Mapping[str, Any], schema: Mapping[Any, Any], given: Mapping[str, str]) -> None:
     fields = {str(key) for key, field in schema.items() if not isinstance(field, section)}
-    assert fields <= set(texts["data"]) == set(texts["data_description"])
-    for text in (*texts["data"].values(), *texts["data_description"].values()):
+    names, descriptions = texts.get("data", {}), texts.get("data_description", {})
+    assert fields <= set(names) == set(descriptions)
+    for text in (*names.values(), *descriptions.values()):
         _check_text(text, given)
     for key, field in schema.items():
         if isinstance(field, section):

@@ -166,6 +166,17 @@ class TestPeople:
         with pytest.raises(ServiceValidationError, match="Several people"):
             await home.act("forget", person="Ada")
 
+    async def test_names_that_states_say_something_else_by(self, home: Home, pictures: DrawnPictures) -> None:
+        for name in ("nobody", " Stranger", "unavailable"):
+            with pytest.raises(ServiceValidationError, match="can't be used"):
+                await home.act("enroll", person=name, file=str(pictures.path(ADA)))
+
+    async def test_a_name_in_another_form(self, home: Home, pictures: DrawnPictures) -> None:
+        made = await home.act("enroll", person="Zoe\u0308", file=str(pictures.path(ADA)))
+        again = await home.act("enroll", person="Zo\u00eb", file=str(pictures.path(ADA, shade=90)))
+        assert again["person_id"] == made["person_id"]
+        assert (await home.act("forget", person="Zoe\u0308"))["faces"] == 2
+
     async def test_a_name_that_is_taken(self, home: Home, pictures: DrawnPictures) -> None:
         await home.act("enroll", person="Ada", file=str(pictures.path(ADA)))
         await home.act("enroll", person="Ben", file=str(pictures.path(BEN)))
@@ -189,6 +200,8 @@ class TestRefusals:
         home.hass.config.allowlist_external_dirs.add(str(tmp_path))
         with pytest.raises(ServiceValidationError, match="no such file"):
             await home.act("identify", file=str(tmp_path / "gone.jpg"))
+        with pytest.raises(ServiceValidationError, match="no such file"):
+            await home.act("identify", file=f"{tmp_path}/\0.jpg")
         (tmp_path / "text.jpg").write_text("no picture")
         with pytest.raises(ServiceValidationError, match="no picture format"):
             await home.act("identify", file=str(tmp_path / "text.jpg"))
@@ -271,6 +284,32 @@ class TestStrengths:
         ]
         assert set(used) <= set(enrollment_strengths(used))
         assert len(enrollment_strengths(used)) <= 12
+
+    def test_many_levels_leave_none_out(self) -> None:
+        used = [Strength(method="gaussian", parameter=parameter) for parameter in (9, 65)]
+        used += [Strength(method="pixelate", parameter=parameter) for parameter in (4, 40)]
+        strengths = enrollment_strengths(used)
+        assert set(used) <= set(strengths)
+        assert len(strengths) == 12
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            {"entity_id": "camera.door"},
+            {"media": {"media_content_id": "media-source://camera/camera.door"}},
+            {"file": ""},
+        ],
+    )
+    async def test_nothing_is_identified_weaker_than_cameras_are_looked_through(
+        self, hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures, source: dict[str, Any]
+    ) -> None:
+        (camera,) = await add_cameras(hass, "door")
+        camera.shown = pictures(ADA)
+        home = await set_up(hass, backend, token, camera_subentry("Front door", "camera.door", **{CONF_PARAMETER: 33}))
+        hass.config.allowlist_external_dirs.add(str(pictures.path().parent))
+        if "file" in source:
+            source = {"file": str(pictures.path(ADA))}
+        assert (await home.act("identify", **source))["privacy"]["parameter"] == 33
 
     def test_without_cameras(self) -> None:
         assert enrollment_strengths([])[0] == Strength(method="gaussian", parameter=17)

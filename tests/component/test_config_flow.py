@@ -285,9 +285,20 @@ async def test_user_finds_backend_configured(
         entry.add_update_listener(listener)
     result = await answer(hass, await begin(hass), {"url": backend.url, "token": token, "verify_ssl": False})
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
-    assert dict(entry.data) == {"url": backend.url, "token": OLD, "verify_ssl": False}
+    assert dict(entry.data) == {"url": backend.url, "token": token, "verify_ssl": False}
     # Either the listener takes the change in, or the entry is set up again.
     assert (len(listener.mock_calls), len(setup_entry.mock_calls)) == ((1, 1) if listening else (0, 2))
+
+
+async def test_user_mends_entry_that_failed_by_adding_it_again(
+    hass: HomeAssistant, backend: BackendProcess, token: str, info: dict[str, Any], setup_entry: AsyncMock
+) -> None:
+    entry = make_entry(hass, backend.url, info["instance_id"], state=ConfigEntryState.SETUP_ERROR)
+    result = await answer(hass, await begin(hass), {"url": backend.url, "token": token})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
+    assert dict(entry.data) == {"url": backend.url, "token": token, "verify_ssl": True}
+    assert len(setup_entry.mock_calls) == 1
+    assert entry.state is ConfigEntryState.LOADED
 
 
 async def test_user_adds_ignored_backend(
@@ -443,7 +454,8 @@ async def test_entry_follows_backend_that_moved(
     listening: bool,
     setup_entry: AsyncMock,
 ) -> None:
-    entry = make_entry(hass, f"http://127.0.0.1:{free_port()}", info["instance_id"], token)
+    old = f"http://127.0.0.1:{free_port()}"
+    entry = make_entry(hass, old, info["instance_id"], token)
     assert await hass.config_entries.async_setup(entry.entry_id)
     listener = AsyncMock()
     if listening:
@@ -451,10 +463,92 @@ async def test_entry_follows_backend_that_moved(
     found = {"instance_id": info["instance_id"], "url": backend.url}
     data = publish(found) if source == SOURCE_MQTT else announce(backend.url, info["instance_id"])
     result = await begin(hass, source, data)
-    await hass.async_block_till_done()
-    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "discovery_moved")
+    assert result["description_placeholders"] == {"title": "PrivFace", "old": old, "url": backend.url}
+    assert entry.data["url"] == old, "nobody has confirmed it"
+
+    result = await answer(hass, result, {})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "address_changed")
     assert dict(entry.data) == {"url": backend.url, "token": token, "verify_ssl": True}
     assert (len(listener.mock_calls), len(setup_entry.mock_calls)) == ((1, 1) if listening else (0, 2))
+
+
+@pytest.mark.parametrize("source", [SOURCE_ZEROCONF, SOURCE_MQTT])
+async def test_token_goes_nowhere_unconfirmed(
+    hass: HomeAssistant, info: dict[str, Any], serve: Start, source: str
+) -> None:
+    tokens: list[str | None] = []
+
+    async def listen(request: web.Request) -> web.StreamResponse:
+        tokens.append(request.headers.get("Authorization"))
+        return await say(info, instance_id=ID)(request)
+
+    foreign = await serve(listen)
+    old = f"http://127.0.0.1:{free_port()}"
+    entry = make_entry(hass, old, ID)
+    data = publish({"instance_id": ID, "url": foreign}) if source == SOURCE_MQTT else announce(foreign, ID)
+    result = await begin(hass, source, data)
+    await hass.async_block_till_done()
+    assert result["step_id"] == "discovery_moved"
+    again = await begin(hass, SOURCE_MQTT, publish({"instance_id": ID, "url": f"{foreign}/again"}))
+    assert (again["type"], again["reason"]) == (FlowResultType.ABORT, "already_in_progress")
+    assert tokens == [], "nobody has confirmed the address"
+    assert entry.data["url"] == old
+
+    await answer(hass, result, {})
+    assert set(tokens) == {f"Bearer {OLD}"}
+
+
+async def test_confirmed_address_must_lead_to_the_backend(
+    hass: HomeAssistant, info: dict[str, Any], serve: Start
+) -> None:
+    answers = iter((refuse(401, "unauthenticated"), say(info, instance_id=OTHER_ID), say(info, instance_id=ID)))
+    current = say(info)
+
+    async def change(request: web.Request) -> web.StreamResponse:
+        nonlocal current
+        if not request.path.endswith("/people"):
+            current = next(answers)
+        return await current(request)
+
+    old = f"http://127.0.0.1:{free_port()}"
+    new = await serve(change)
+    entry = make_entry(hass, old, ID)
+    result = await begin(hass, SOURCE_ZEROCONF, announce(new, ID))
+    for error in ("invalid_auth", "another_backend"):
+        result = await answer(hass, result, {})
+        assert (result["step_id"], result["errors"]) == ("discovery_moved", {"base": error})
+        assert entry.data["url"] == old
+    result = await answer(hass, result, {})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "address_changed")
+    assert dict(entry.data) == {"url": new, "token": OLD, "verify_ssl": True}
+
+
+async def test_entry_removed_while_its_new_address_is_asked_about(
+    hass: HomeAssistant, backend: BackendProcess, token: str, info: dict[str, Any]
+) -> None:
+    entry = make_entry(hass, f"http://127.0.0.1:{free_port()}", info["instance_id"])
+    result = await begin(hass, SOURCE_ZEROCONF, announce(backend.url, info["instance_id"]))
+    assert result["step_id"] == "discovery_moved"
+    await hass.config_entries.async_remove(entry.entry_id)
+    result = await answer(hass, result, {})
+    assert result["step_id"] == "discovery_confirm"
+    result = await answer(hass, result, {"token": token})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("configured", [True, False])
+async def test_ignoring_removes_no_entry(hass: HomeAssistant, configured: bool) -> None:
+    entry = make_entry(hass, f"http://127.0.0.1:{free_port()}", ID) if configured else None
+    result = await begin(hass, SOURCE_ZEROCONF, announce(CLOSED, ID))
+    assert result["step_id"] == ("discovery_moved" if configured else "discovery_confirm")
+    await begin(hass, SOURCE_IGNORE, {"unique_id": ID, "title": "PrivFace"})
+    assert hass.config_entries.flow.async_progress() == []
+    (left,) = hass.config_entries.async_entries(DOMAIN)
+    if entry:
+        assert left is entry
+    else:
+        assert left.source == SOURCE_IGNORE
 
 
 async def test_entry_keeps_address_that_works(
@@ -468,15 +562,32 @@ async def test_entry_keeps_address_that_works(
     assert not asked.mock_calls, "the token must not go where nobody sent it"
 
 
-@pytest.mark.parametrize("there", ["nobody", "another"])
-async def test_entry_keeps_address_unless_its_backend_is_at_the_new_one(
-    hass: HomeAssistant, info: dict[str, Any], serve: Start, there: str
+@pytest.mark.parametrize(
+    ("there", "asks"),
+    [
+        ("refuses", False),
+        ("fails", False),
+        ("another", True),
+        ("page", True),
+        ("wrong path", True),
+    ],
+)
+async def test_only_an_address_that_leads_elsewhere_is_asked_about(
+    hass: HomeAssistant, info: dict[str, Any], serve: Start, there: str, *, asks: bool
 ) -> None:
-    old = f"http://127.0.0.1:{free_port()}"
-    new = await serve(say(info, instance_id=OTHER_ID)) if there == "another" else f"http://127.0.0.1:{free_port()}"
+    answers = {
+        "refuses": refuse(401, "unauthenticated"),
+        "fails": refuse(500, "internal"),
+        "another": say(info, instance_id=OTHER_ID),
+        "page": show_page,
+        "wrong path": refuse(404, "not_found"),
+    }
+    old = await serve(answers[there])
     entry = make_entry(hass, old, ID)
-    result = await begin(hass, SOURCE_ZEROCONF, announce(new, ID))
-    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
+    result = await begin(hass, SOURCE_ZEROCONF, announce(CLOSED, ID))
+    assert (result.get("step_id"), result.get("reason")) == (
+        ("discovery_moved", None) if asks else (None, "already_configured")
+    )
     assert entry.data["url"] == old
 
 
@@ -612,6 +723,10 @@ async def test_options(hass: HomeAssistant) -> None:
 # What is shown, what is not, and the texts
 
 
+async def test_cameras_can_be_added_and_changed(hass: HomeAssistant) -> None:
+    assert make_entry(hass, CLOSED, ID).supported_subentry_types == {"camera": {"supports_reconfigure": True}}
+
+
 async def test_forms_reach_the_browser(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> None:
     entry = make_entry(hass, CLOSED, ID)
     assert await async_setup_component(hass, "config", {})
@@ -669,7 +784,8 @@ async def test_no_secret_reaches_the_log(
 def test_texts_have_a_use() -> None:
     texts = read_texts()
     source = "".join(
-        (COMPONENT / name).read_text("utf-8") for name in ("address.py", "config_flow.py", "camera_flow.py")
+        (COMPONENT / name).read_text("utf-8")
+        for name in ("address.py", "contact.py", "config_flow.py", "camera_flow.py")
     )
     from_home_assistant = {"already_configured", "unique_id_mismatch"}
     for flow in (texts["config"], texts["config_subentries"]["camera"]):

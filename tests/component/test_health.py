@@ -155,6 +155,16 @@ class TestRepairs:
         assert state_of(entry) is ConfigEntryState.SETUP_RETRY
         assert list(issues(hass)) == ["backend_too_new"]
 
+    async def test_they_go_when_the_entry_is_disabled(
+        self, hass: HomeAssistant, impostor: tuple[Impostor, MockConfigEntry]
+    ) -> None:
+        backend, entry = impostor
+        backend.info["gallery"]["people_to_enroll_again"] = 1
+        await hass.config_entries.async_setup(entry.entry_id)
+        assert issues(hass)
+        await hass.config_entries.async_unload(entry.entry_id)
+        assert issues(hass) == {}
+
     async def test_they_go_with_the_entry(
         self, hass: HomeAssistant, impostor: tuple[Impostor, MockConfigEntry]
     ) -> None:

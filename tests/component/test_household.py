@@ -135,18 +135,47 @@ class TestCameras:
 
     def test_the_last_person_is_a_name_or_a_stranger(self, household: Household) -> None:
         household.take_event(make_event(Outcome.KNOWN, NOW, person_id="a", name="Ada"), NOW)
-        assert household.cameras["door"].last_person == "Ada"
+        assert household.last_person_at("door") == "Ada"
         household.take_event(make_event(Outcome.UNUSABLE, after(1)), after(1))
-        assert household.cameras["door"].last_person == "Ada"
+        assert household.last_person_at("door") == "Ada"
         household.take_event(make_event(Outcome.UNKNOWN, after(2)), after(2))
-        assert household.cameras["door"].last_person == STRANGER
+        assert household.last_person_at("door") == STRANGER
         late = replace(make_event(Outcome.KNOWN, after(1), person_id="b", name="Ben"), event_id="late")
         household.take_event(late, after(3))
-        assert household.cameras["door"].last_person == STRANGER
+        assert household.last_person_at("door") == STRANGER
 
     def test_what_was_kept_gives_way_to_what_is_newer(self, household: Household) -> None:
-        household.restore_camera("door", "Ada", NOW)
-        assert household.cameras["door"].last_person == "Ada"
+        assert household.last_person_at("door") is None
+        household.restore_camera("door", "a", NOW)
+        assert household.last_person_at("door") == "Ada"
         household.take_event(make_event(Outcome.UNKNOWN, after(2)), after(2))
-        household.restore_camera("door", "Ada", after(1))
-        assert household.cameras["door"].last_person == STRANGER
+        household.restore_camera("door", "a", after(1))
+        assert household.last_person_at("door") == STRANGER
+
+    def test_the_last_person_is_called_as_they_are_now_or_not_at_all(self, household: Household) -> None:
+        household.take_event(make_event(Outcome.KNOWN, NOW, person_id="a", name="Ada"), NOW)
+        household.set_people([person("a", "Ada Lovelace")])
+        assert household.last_person_at("door") == "Ada Lovelace"
+        household.set_people([])
+        assert household.last_person_at("door") is None
+
+    @pytest.mark.parametrize("name", ["nobody", "Stranger", "unknown", "UNAVAILABLE"])
+    def test_names_that_states_say_something_else_by(self, household: Household, name: str) -> None:
+        household.set_people([person("a", name)])
+        household.take_event(make_event(Outcome.KNOWN, NOW, person_id="a", name=name), NOW)
+        assert household.last_person_at("door") == f"{name} (person)"
+        assert household.people_at("door", NOW) == (f"{name} (person)",)
+
+
+class TestThePast:
+    def test_a_time_ahead_shows_nobody_present(self, household: Household) -> None:
+        state = PersonState(person_id="a", person="Ada", camera="door", last_seen=after(3600), score=0.5, present=True)
+        household.set_states([state], NOW)
+        assert not household.is_present("a", NOW)
+        household.take_event(make_event(Outcome.KNOWN, after(1), person_id="a", name="Ada"), after(1))
+        assert household.is_present("a", after(1)), "and holds nothing off that is seen now"
+
+    def test_what_was_restored_stops_counting(self, household: Household) -> None:
+        household.restore_person("a", "door", NOW, after(5))
+        assert household.is_present("a", after(5))
+        assert household.next_change(after(5)) == after(60)

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE
-from homeassistant.core import HomeAssistant, State
+from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from PIL import Image
-from pytest_homeassistant_custom_component.common import mock_restore_cache
 
 from custom_components.privface import anonymize as anonymize_package
 from custom_components.privface.const import (
@@ -22,6 +21,7 @@ from custom_components.privface.const import (
     CONF_INTERVAL,
     CONF_METHOD,
     CONF_PARAMETER,
+    CONF_RECOGNITION,
     CONF_TRIGGERS,
     OPTION_PICTURE,
 )
@@ -127,6 +127,27 @@ class TestTriggers:
             if not expected:
                 assert home.state("sensor", home.camera(), "last_reason").state == "condition"
 
+    async def test_a_burst_ends_with_its_condition(
+        self, hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
+    ) -> None:
+        hass.states.async_set("binary_sensor.motion", "off")
+        hass.states.async_set("group.family", "not_home")
+        data = {
+            CONF_TRIGGERS: ["binary_sensor.motion"],
+            CONF_CONDITION: "group.family",
+            CONF_CONDITION_STATES: ["not_home"],
+            CONF_BURST: 5,
+        }
+        _home, camera, looks = await make_home(hass, backend, token, **data)
+        camera.shown, camera.hold = pictures(), asyncio.Event()
+        hass.states.async_set("binary_sensor.motion", "on")
+        await wait_until(lambda: camera.asked == 1)
+        # Somebody comes home while the picture is being taken: it isn't sent.
+        hass.states.async_set("group.family", "home")
+        camera.hold.set()
+        await settle(hass, looks)
+        assert (camera.asked, looks.sent) == (1, 0)
+
     async def test_look_now_asks_for_no_condition(
         self, hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
     ) -> None:
@@ -181,16 +202,42 @@ class TestSwitch:
         await settle(hass, looks)
         assert looks.sent == 0
 
-    async def test_stays_off_over_a_restart(
+    async def test_stays_off(
         self, hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
     ) -> None:
-        mock_restore_cache(hass, [State("switch.front_door_recognition", STATE_OFF)])
         hass.states.async_set("binary_sensor.motion", "off")
-        home, camera, looks = await make_home(hass, backend, token, **{CONF_TRIGGERS: ["binary_sensor.motion"]})
+        home, camera, _looks = await make_home(hass, backend, token, **{CONF_TRIGGERS: ["binary_sensor.motion"]})
         camera.shown = pictures()
-        assert home.state("switch", home.camera(), "recognition").state == STATE_OFF
+        switch = home.entity_id("switch", home.camera(), "recognition")
+        await hass.services.async_call("switch", "turn_off", {"entity_id": switch}, blocking=True)
+        er.async_get(hass).async_update_entity(switch, new_entity_id="switch.other")
+        er.async_get(hass).async_update_entity("switch.other", disabled_by=er.RegistryEntryDisabler.USER)
+        await hass.config_entries.async_reload(home.entry.entry_id)
+        await hass.async_block_till_done()
+        (looks,) = home.entry.runtime_data.looks.values()
         hass.states.async_set("binary_sensor.motion", "on")
         await settle(hass, looks)
+        assert camera.asked == 0
+        assert looks.reason == "recognition_off"
+
+    @pytest.mark.parametrize(
+        "source",
+        [{"entity_id": "camera.door"}, {"media": {"media_content_id": "media-source://camera/camera.door"}}],
+    )
+    async def test_off_holds_for_actions(
+        self,
+        hass: HomeAssistant,
+        backend: BackendProcess,
+        token: str,
+        pictures: DrawnPictures,
+        source: dict[str, Any],
+    ) -> None:
+        home, camera, _looks = await make_home(hass, backend, token, **{CONF_RECOGNITION: False})
+        camera.shown = pictures(ADA)
+        assert home.state("switch", home.camera(), "recognition").state == STATE_OFF
+        for action, data in (("identify", {}), ("enroll", {"person": "Ada"})):
+            with pytest.raises(ServiceValidationError, match="switched off"):
+                await home.act(action, **data, **source)
         assert camera.asked == 0
 
 

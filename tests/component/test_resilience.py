@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant, State
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.common import mock_restore_cache_with_extra_data
+from pytest_homeassistant_custom_component.common import async_mock_service, mock_restore_cache_with_extra_data
 
-from custom_components.privface.const import DOMAIN, EVENT_TYPE
+from custom_components.privface.api import Event
+from custom_components.privface.const import DOMAIN, EVENT_TYPE, OPTION_PRESENT
 from support.backend_process import ADA, BackendProcess, DrawnPictures
 from support.home import Home, add_cameras, camera_subentry, make_entry, set_up, state_of, wait_until
 
@@ -131,7 +134,7 @@ async def test_restored_with_the_real_time(
             ),
             (
                 State("sensor.old_door_last_person", "Ada"),
-                {"person": "Ada", "captured_at": seen.isoformat()},
+                {"person": person["id"], "captured_at": seen.isoformat()},
             ),
         ],
     )
@@ -142,6 +145,58 @@ async def test_restored_with_the_real_time(
     assert home.state("sensor", ada, "last_camera").state == "Old door"
     assert home.state("binary_sensor", ada, "present").state == STATE_OFF
     assert home.state("sensor", home.camera("Old door"), "last_person").state == "Ada"
+
+
+async def test_what_was_restored_expires(
+    hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
+) -> None:
+    person = await hass.async_add_executor_job(backend.call, "POST", "/api/v1/people", {"name": "Ada"})
+    seen = dt_util.utcnow()
+    kept = {"camera": "old_door", "captured_at": seen.isoformat()}
+    mock_restore_cache_with_extra_data(hass, [(State("sensor.ada_last_seen", seen.isoformat()), kept)])
+    home = await set_up(hass, backend, token, **{OPTION_PRESENT: 4})
+    ada = f"person_{person['id']}"
+    await wait_until(lambda: home.state("binary_sensor", ada, "present").state == STATE_ON)
+    await wait_until(lambda: home.state("binary_sensor", ada, "present").state == STATE_OFF)
+
+
+async def test_what_was_missed_reaches_automations(
+    hass: HomeAssistant, own_backend: BackendProcess, pictures: DrawnPictures
+) -> None:
+    """An event that happened while the stream was away comes with the next snapshot, and triggers."""
+    (camera,) = await add_cameras(hass, "door")
+    home = await set_up_own(hass, own_backend, camera_subentry("Front door", "camera.door"))
+    face, run = home.entity_id("event", home.camera(), "face"), async_mock_service(hass, "test", "run")
+    config = {
+        "triggers": {"trigger": "event.received", "target": {"entity_id": face}, "options": {"event_type": "unknown"}},
+        "actions": {"action": "test.run"},
+    }
+    assert await async_setup_component(hass, "automation", {"automation": config})
+    coordinator = home.entry.runtime_data.coordinator
+    camera.shown = pictures(ADA)
+    snapshot_taken = asyncio.Event()
+    take = coordinator.snapshot
+
+    # The stream's task waits here, as if the connection had only now come back.
+    await hass.async_add_executor_job(own_backend.stop)
+    await wait_until(lambda: not coordinator.is_connected)
+    assert home.state("event", home.camera(), "face").state == STATE_UNAVAILABLE
+    held: list[Any] = []
+
+    def hold(snapshot: Any) -> None:
+        held.append(snapshot)
+        snapshot_taken.set()
+
+    coordinator.snapshot = hold
+    await hass.async_add_executor_job(own_backend.start)
+    await asyncio.wait_for(snapshot_taken.wait(), 60)
+    await home.entry.runtime_data.looks[home.camera().removeprefix("camera_")]._look("manual")
+    events = await hass.async_add_executor_job(own_backend.call, "GET", "/api/v1/events")
+    missed = replace(held[0], events=tuple(Event.from_dict(event) for event in events["events"]))
+    coordinator._told.clear()
+    take(missed)
+    await hass.async_block_till_done()
+    assert len(run) == 1
 
 
 async def test_a_restart_in_the_middle_of_a_visit(
