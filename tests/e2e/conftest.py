@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from support.household import Household, move_in
 from support.stage import Stage, UnreachableError, staged
 
 
+def _has_network() -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("224.0.0.251", 5353))
+        except OSError:
+            return False
+    return True
+
+
 @pytest.fixture(scope="session", autouse=True)
 def everything_there() -> None:
     """Skip where a program is missing that scripts/test would have installed."""
@@ -25,6 +35,9 @@ def everything_there() -> None:
         missing.append("chromium (apt-get install chromium fonts-liberation)")
     if find_interpreter() is None:
         missing.append(f"an interpreter with the backend (scripts/test makes .venv-test; or set {VARIABLE})")
+    if not _has_network():
+        # Its own client for HTTP sets zeroconf up, which fails there.
+        missing.append("a network interface beside loopback, without which Home Assistant makes no connection")
     if missing:
         pytest.skip(f"not here: {', '.join(missing)}")
 
