@@ -82,6 +82,8 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.BAD_NAME: 400,
     ErrorCode.FACE_NOT_FOUND: 404,
     ErrorCode.EVENT_NOT_FOUND: 404,
+    ErrorCode.STRANGER_NOT_FOUND: 404,
+    ErrorCode.VISIT_NOT_FOUND: 410,
     ErrorCode.CONTRACT_MISMATCH: 409,
     ErrorCode.ENGINE_UNKNOWN: 400,
     ErrorCode.ENGINE_MISSING: 501,

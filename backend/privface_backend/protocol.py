@@ -56,10 +56,23 @@ class Reason(_WireEnum):
     TOO_SMALL = "too_small"
     TOO_BLURRY = "too_blurry"
     POSE = "pose"
+    LIGHTING = "lighting"
     LOW_DETECTION = "low_detection"
     BELOW_THRESHOLD = "below_threshold"
     SMALL_MARGIN = "small_margin"
+    FEW_FACES = "few_faces"
+    NOT_THEM = "not_them"
+    IGNORED = "ignored"
     NOBODY_ENROLLED = "nobody_enrolled"
+    UNKNOWN = "unknown"
+
+
+class PresencePhase(_WireEnum):
+    """Where somebody is in their stay before a camera. ``SEEN``: once, not yet firmly; ``LEFT``: not there any more."""
+
+    SEEN = "seen"
+    PRESENT = "present"
+    LEFT = "left"
     UNKNOWN = "unknown"
 
 
@@ -138,6 +151,8 @@ class ErrorCode(_WireEnum):
     BAD_NAME = "bad_name"
     FACE_NOT_FOUND = "face_not_found"
     EVENT_NOT_FOUND = "event_not_found"
+    STRANGER_NOT_FOUND = "stranger_not_found"
+    VISIT_NOT_FOUND = "visit_not_found"
     CONTRACT_MISMATCH = "contract_mismatch"
     ENGINE_UNKNOWN = "engine_unknown"
     ENGINE_MISSING = "engine_missing"
@@ -212,6 +227,13 @@ def _text(data: Mapping[str, Any], key: str, limit: int = 256) -> str | None:
     return text
 
 
+def _flag(data: Mapping[str, Any], key: str) -> bool | None:
+    value = data.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise WireError(key, "true or false")
+    return value
+
+
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = data.get(key)
     if value is None:
@@ -275,7 +297,8 @@ class Requestor:
 class FrameCard:
     """What travels with a frame: where and when it was taken, and what was done to it.
 
-    ``privacy`` is None when the sender leaves the anonymizing, and its strength, to the backend.
+    ``privacy`` is None when the sender leaves the anonymizing, and its strength, to the backend. ``more``: whether
+    the sender will send another frame of what this one shows; False lets the backend decide at once, None: not said.
     """
 
     camera: str
@@ -286,6 +309,7 @@ class FrameCard:
     requestor: Requestor | None = None
     request_id: str | None = None
     trigger: str | None = None
+    more: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -297,6 +321,7 @@ class FrameCard:
             "requestor": None if self.requestor is None else self.requestor.to_dict(),
             "request_id": self.request_id,
             "trigger": self.trigger,
+            "more": self.more,
         }
 
     @classmethod
@@ -318,6 +343,7 @@ class FrameCard:
             requestor=Requestor.from_dict(requestor) if requestor else None,
             request_id=_text(data, "request_id"),
             trigger=_text(data, "trigger", 64),
+            more=_flag(data, "more"),
         )
 
 
@@ -454,10 +480,32 @@ class Identification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StrangerRef:
+    """A stranger without a name: ``number`` is their label, ``visit`` counts their visits from 1."""
+
+    id: str
+    number: int
+    visit: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"id": self.id, "number": self.number, "visit": self.visit}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            id=_text(data, "id") or "",
+            number=int(_number(data, "number") or 0),
+            visit=int(_number(data, "visit") or 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One decision about a visit, as MQTT, the websocket and Home Assistant's bus carry it.
 
-    ``expires_at``: after it the event says nothing about the present and must not trigger anything.
+    ``expires_at``: after it the event says nothing about the present and must not trigger anything. ``evidence``: the
+    decimal logarithm of how many times likelier the visit's faces are of the nearest person than of a stranger.
+    ``corrects``: the id of the event of this visit that is taken back. ``stranger``: whose visit an unknown one is.
     """
 
     event_id: str
@@ -483,6 +531,9 @@ class Event:
     score: float | None = None
     margin: float | None = None
     threshold: float | None = None
+    evidence: float | None = None
+    stranger: StrangerRef | None = None
+    corrects: str | None = None
     votes: Mapping[str, int] = field(default_factory=dict)
     latency_ms: Mapping[str, float] = field(default_factory=dict)
 
@@ -507,6 +558,9 @@ class Event:
             "score": _rounded(self.score),
             "margin": _rounded(self.margin),
             "threshold": _rounded(self.threshold),
+            "evidence": _rounded(self.evidence),
+            "stranger": None if self.stranger is None else self.stranger.to_dict(),
+            "corrects": self.corrects,
             "faces": self.faces,
             "box": None if self.box is None else [round(side, 5) for side in self.box],
             "votes": {"known": self.votes.get("known", 0), "unknown": self.votes.get("unknown", 0)},
@@ -526,7 +580,7 @@ class Event:
         event_id, camera = _text(data, "event_id"), _text(data, "camera")
         if not event_id or not camera:
             raise WireError("event_id, camera", "a text")
-        requestor = _mapping(data, "requestor")
+        requestor, stranger = _mapping(data, "requestor"), _mapping(data, "stranger")
         return cls(
             event_id=event_id,
             visit_id=_text(data, "visit_id") or event_id,
