@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from privface_backend.core import Core, needed_weights, open_core, utc_now
+from privface_backend.domain.decision import DecisionRules
+from privface_backend.domain.visits import VisitRules
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
 from privface_backend.gallery.folder import watch_folder
@@ -26,14 +28,16 @@ from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.topics import Command
 from privface_backend.pipeline.cameras import Camera, Cameras
 from privface_backend.pipeline.household import CameraState, Household, PersonState
-from privface_backend.pipeline.intake import Intake
+from privface_backend.pipeline.intake import Intake, VisitSettings
+from privface_backend.pipeline.visits import VisitTiming
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import Event, StreamMessage
 from privface_backend.rest.services import Services
 from privface_backend.settings import Settings
 from privface_backend.tasks import (
     FIRST_RETRY,
-    EventWriter,
+    Told,
+    Writer,
     fetch_weights,
     follow_states,
     in_background,
@@ -47,7 +51,9 @@ if TYPE_CHECKING:
 
 _LOGGER: Final = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 2.0
+_KEEP_SECONDS: Final = 5.0
 _CAMERAS: Final = "cameras"
+_SIGHTINGS: Final = "sightings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +134,17 @@ class _Parts:
         self._link: Final = MqttLink(self._mqtt, on_command=self._command, clock=core.clock)
         self._projection: Final = MqttProjection(self._link, lambda: settings.privacy.parameter)
         self._cameras: Final = Cameras(on_change=self._camera_changed)
-        self._writer: Final = EventWriter(self._write)
+        self._writer: Final[Writer[Told]] = Writer("events", self._write)
         self._intake: Final = Intake(
             recognition=core.recognition,
+            index=core.index,
             cameras=self._cameras,
             household=self._household,
             bus=self._bus,
             record=self._record,
             clock=core.clock,
-            lifetime=timedelta(seconds=settings.decision.event_seconds),
+            settings=_visit_settings(settings, core.recognition.rules.decision),
+            wake=self._wake.set,
         )
         self._trouble: PrivFaceError | None = None
         core.gallery.on_change(self._take_people)
@@ -147,8 +155,8 @@ class _Parts:
         if kept := await self._core.storage.call(self._core.database.get_meta, _CAMERAS):
             self._cameras.restore(json.loads(kept))
         self._take_people()
-        for person in self._core.index.snapshot.people:
-            self._household.take(await self._core.storage.call(self._core.events.list, limit=1, person_id=person.id))
+        if kept := await self._core.storage.call(self._core.database.get_meta, _SIGHTINGS):
+            self._household.restore(json.loads(kept))
 
     def backend(self) -> Backend:
         core = self._core
@@ -191,10 +199,9 @@ class _Parts:
         yield "records", self._writer.run()
         yield (
             "states",
-            follow_states(
-                self._intake.tell_states, lambda: self._household.next_change(core.clock()), core.clock, self._wake
-            ),
+            follow_states(self._intake.pass_time, self._intake.next_due, core.clock, self._wake),
         )
+        yield "sightings", self._keep_sightings()
         yield "gallery", poll(core.gallery.poll, _POLL_SECONDS, "Reading the gallery")
         yield (
             "retention",
@@ -231,18 +238,19 @@ class _Parts:
             if result.error is not None:
                 _LOGGER.warning("A picture in the watched folder was refused: %s", result.error.code)
 
-    def _record(self, events: tuple[Event, ...]) -> None:
-        self._writer.put(events)
+    def _record(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]]) -> None:
+        self._writer.put(tuple((event, reasons.get(event.event_id)) for event in events))
         self._wake.set()
 
-    async def _write(self, events: Sequence[Event]) -> None:
+    async def _write(self, told: Sequence[Told]) -> None:
         await self._core.gallery.poll()
-        await self._core.storage.call(self._append, events)
+        await self._core.storage.call(self._append, told)
 
-    def _append(self, events: Sequence[Event]) -> None:
+    def _append(self, told: Sequence[Told]) -> None:
         # A frame that was looked at while a person was forgotten must not bring them back.
         people = self._core.index.snapshot.names
-        self._core.events.extend(event for event in events if event.person_id is None or event.person_id in people)
+        kept = [(event, why) for event, why in told if event.person_id is None or event.person_id in people]
+        self._core.events.extend(event for event, _ in kept)
 
     def _take_people(self) -> None:
         people = self._core.index.snapshot.people
@@ -285,9 +293,36 @@ class _Parts:
         finally:
             await keep()
 
+    async def _keep_sightings(self) -> None:
+        """Keep where everybody was last seen, so that a restart changes nobody's presence."""
+        kept = ""
+
+        async def keep() -> None:
+            nonlocal kept
+            if (sightings := json.dumps(self._household.keep())) != kept:
+                await self._core.storage.call(self._core.database.set_meta, _SIGHTINGS, sightings)
+                kept = sightings
+
+        try:
+            await poll(keep, _KEEP_SECONDS, "Keeping who is where")
+        finally:
+            with contextlib.suppress(PrivFaceError):
+                await keep()
+
     async def _command(self, command: Command) -> None:
         self._projection.follow(command, self._cameras)
 
     def _weights(self) -> Mapping[str, str]:
         names = needed_weights(self._core.settings.engines, self._core.registry)
         return {name: str(self._core.weights.status(name)) for name in names}
+
+
+def _visit_settings(settings: Settings, rules: DecisionRules) -> VisitSettings:
+    decision = settings.decision
+    return VisitSettings(
+        rules=VisitRules(decision=rules),
+        timing=VisitTiming(
+            settle=timedelta(seconds=decision.settle_seconds), gap=timedelta(seconds=decision.gap_seconds)
+        ),
+        lifetime=timedelta(seconds=decision.event_seconds),
+    )

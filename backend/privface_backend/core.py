@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
@@ -171,7 +172,8 @@ def _rules(settings: Settings) -> RecognitionRules:
         ),
         default_privacy=Privacy(method=settings.privacy.method, parameter=settings.privacy.parameter),
         ladder=settings.privacy.ladder,
-        caution=settings.decision.caution,
-        margin=settings.decision.margin,
+        decision=DecisionRules(
+            naming=Naming(settings.decision.naming), caution=settings.decision.caution, margin=settings.decision.margin
+        ),
         enrollment=EnrollmentBar(),
     )

@@ -20,6 +20,7 @@ import platformdirs
 import voluptuous as vol
 from yarl import URL
 
+from privface_backend.domain.decision import Naming
 from privface_backend.domain.frames import WORKING_SIZE
 from privface_backend.domain.privacy import LADDER
 from privface_backend.errors import PrivFaceError, SettingsError
@@ -83,11 +84,16 @@ class GallerySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionSettings:
-    """When somebody is named. ``caution`` is added to every threshold; ``margin`` is the lead over the next person."""
+    """When somebody is named. ``naming``: how readily; ``caution`` is added to every threshold; ``margin`` is the lead
+    over the next person; ``settle_seconds``: how long another frame is waited for before what there is must do;
+    ``gap_seconds``: after how long without a face a visit is over."""
 
+    naming: str = "balanced"
     caution: float = 0.0
     margin: float = 0.02
     smallest_face: float = 20.0
+    settle_seconds: float = 1.5
+    gap_seconds: float = 8.0
     event_seconds: int = 30
     hold_seconds: int = 30
 
@@ -229,9 +235,12 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("pipeline", "picture_megapixels"): between(1, 200),
     ("pipeline", "video_megabytes"): between(1, 4096),
     ("pipeline", "video_seconds"): between(1, 86400),
+    ("decision", "naming"): one_of(*Naming),
     ("decision", "caution"): between(-0.3, 0.5),
     ("decision", "margin"): between(0, 0.5),
     ("decision", "smallest_face"): between(8, 1000),
+    ("decision", "settle_seconds"): between(0.1, 60),
+    ("decision", "gap_seconds"): between(1, 600),
     ("decision", "event_seconds"): between(1, 3600),
     ("decision", "hold_seconds"): between(1, 86400),
     ("broker", "port"): between(0, 65535),

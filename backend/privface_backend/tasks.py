@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
 from privface_backend.models.weights import Status
 from privface_backend.protocol import Event
+
+T = TypeVar("T")
 
 _LOGGER: Final = logging.getLogger(__name__)
 FIRST_RETRY: Final = 10.0
@@ -140,20 +142,28 @@ async def purge_events(purge: Callable[[datetime], Awaitable[int]], clock: Calla
         await asyncio.sleep(_DAY)
 
 
-class EventWriter:
-    """Writes events behind their makers' backs, in order; when the disk can't follow, new ones are not kept."""
+Told = tuple[Event, dict[str, Any] | None]
+"""An event, and the reasons for it."""
 
-    def __init__(self, write: Callable[[Sequence[Event]], Awaitable[object]], limit: int = _UNWRITTEN) -> None:
+
+class Writer(Generic[T]):
+    """Writes things behind their makers' backs, in order; when the disk can't follow, new ones are not kept.
+
+    ``what``: what they are called in the log. One that is written twice must change nothing.
+    """
+
+    def __init__(self, what: str, write: Callable[[Sequence[T]], Awaitable[object]], limit: int = _UNWRITTEN) -> None:
+        self._what: Final = what
         self._write: Final = write
         self._limit: Final = limit
-        self._waiting: Final[deque[Event]] = deque()
+        self._waiting: Final[deque[T]] = deque()
         self._wake: Final = asyncio.Event()
 
-    def put(self, events: Sequence[Event]) -> None:
-        if len(self._waiting) + len(events) > self._limit:
-            _LOGGER.warning("Events come faster than the disk takes them; %d are not kept", len(events))
+    def put(self, items: Sequence[T]) -> None:
+        if len(self._waiting) + len(items) > self._limit:
+            _LOGGER.warning("More %s come than the disk takes; %d are not kept", self._what, len(items))
             return
-        self._waiting.extend(events)
+        self._waiting.extend(items)
         self._wake.set()
 
     async def run(self) -> None:
@@ -168,17 +178,17 @@ class EventWriter:
 
     async def _write_waiting(self, *, failed: bool) -> bool:
         while self._waiting:
-            events = tuple(self._waiting)
+            items = tuple(self._waiting)
             try:
-                await self._write(events)
+                await self._write(items)
             except PrivFaceError as error:
                 level = logging.DEBUG if failed else logging.WARNING
-                _LOGGER.log(level, "%d events are not kept: %s", len(events), error.message)
+                _LOGGER.log(level, "%d %s are not kept: %s", len(items), self._what, error.message)
                 failed = True
             else:
                 failed = False
             # Not before: cancelled while they are written, they are written again, which changes nothing.
-            for _ in events:
+            for _ in items:
                 self._waiting.popleft()
         self._wake.clear()
         return failed

@@ -1,4 +1,4 @@
-"""Templates, what may be compared with what, and the decision about one face.
+"""Templates, what may be compared with what, and how alike a probe and each person are.
 
 A probe is compared with the templates of its own embedding contract only, and among them with those
 of about its own strength r: each enrolled face stands for itself by the mean of its clear template (its
@@ -11,19 +11,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Final
 
 import numpy as np
 
 from privface_backend.domain.faces import Vector, Vectors, normalized
-from privface_backend.domain.privacy import PrivacyLevel
-from privface_backend.protocol import Outcome, Reason
+from privface_backend.domain.privacy import CLEAR, PrivacyLevel
 
 _STEP: Final = 0.0025
 """Strengths r are rounded to this, so that few matrices serve all probes."""
 _KEPT_STEPS: Final = 16
-_HIGHEST: Final = 0.99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,7 @@ class _Representatives:
 
 
 class LevelMatchedGallery:
-    """The templates of one contract, searched by level. Immutable: a change makes a new one."""
+    """The templates of one contract, searched by level, on any thread. Immutable: a change makes a new one."""
 
     def __init__(self, templates: Iterable[Template]) -> None:
         faces: dict[str, list[Template]] = {}
@@ -88,9 +87,26 @@ class LevelMatchedGallery:
         self._person_ids: Final = tuple(dict.fromkeys(owners))
         self._starts: Final = np.array([owners.index(person_id) for person_id in self._person_ids], dtype=np.intp)
         self._matrices: Final[OrderedDict[tuple[str, float], _Representatives]] = OrderedDict()
+        self._lock: Final = Lock()
 
     def __len__(self) -> int:
         return len(self._faces)
+
+    @property
+    def people(self) -> int:
+        """How many people have a face here."""
+        return len(self._person_ids)
+
+    def likenesses(self) -> Mapping[str, Mapping[str, float]]:
+        """How alike the enrolled people are among themselves: for each the others, as cosine similarities (-1 to 1)."""
+        if not self._faces:
+            return {}
+        people = self._representatives(CLEAR).people
+        alike = people @ people.T
+        return {
+            person: {other: float(alike[row, column]) for column, other in enumerate(self._person_ids) if column != row}
+            for row, person in enumerate(self._person_ids)
+        }
 
     def search(self, probe: Vector, level: PrivacyLevel) -> tuple[Candidate, ...]:
         """Every person, best score (-1 to 1) first."""
@@ -114,19 +130,21 @@ class LevelMatchedGallery:
     def _representatives(self, level: PrivacyLevel) -> _Representatives:
         """What stands for each face, and for each person, towards probes of about ``level``."""
         step = (level.method, round(level.relative / _STEP) * _STEP)
-        found = self._matrices.get(step)
-        if found is None:
-            rounded = PrivacyLevel(*step)
-            faces = np.stack([represent_face(group, rounded) for group in self._faces])
-            found = _Representatives(
-                faces=faces,
-                people=normalized(np.add.reduceat(faces, self._starts, axis=0)),
-                lightest=tuple(_by_strength(group, rounded)[0].level.relative for group in self._faces),
-            )
-            self._matrices[step] = found
-            if len(self._matrices) > _KEPT_STEPS:
-                self._matrices.popitem(last=False)
-        return found
+        with self._lock:
+            found = self._matrices.get(step)
+            if found is None:
+                found = self._matrices[step] = self._represent(PrivacyLevel(*step))
+                if len(self._matrices) > _KEPT_STEPS:
+                    self._matrices.popitem(last=False)
+            return found
+
+    def _represent(self, level: PrivacyLevel) -> _Representatives:
+        faces = np.stack([represent_face(group, level) for group in self._faces])
+        return _Representatives(
+            faces=faces,
+            people=normalized(np.add.reduceat(faces, self._starts, axis=0)),
+            lightest=tuple(_by_strength(group, level)[0].level.relative for group in self._faces),
+        )
 
 
 def _by_strength(templates: Sequence[Template], level: PrivacyLevel) -> list[Template]:
@@ -148,64 +166,3 @@ def represent_face(templates: Sequence[Template], level: PrivacyLevel) -> Vector
     share = (level.relative - strengths[below]) / span if span > 0 else 1.0
     between = normalized((1 - share) * ladder[below].vector + share * ladder[above].vector)
     return normalized(ladder[0].vector + between)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What is said about one face, and why."""
-
-    outcome: Outcome
-    reason: Reason
-    candidate: Candidate | None = None
-    margin: float | None = None
-    threshold: float | None = None
-
-    @property
-    def person_id(self) -> str | None:
-        """The person named; nobody unless the outcome is known."""
-        return self.candidate.person_id if self.candidate and self.outcome is Outcome.KNOWN else None
-
-
-def decide(ranked: Sequence[Candidate], *, threshold: float, margin: float) -> Decision:
-    """Name the best candidate, or nobody.
-
-    Known only when its score reaches ``threshold`` and leads the next person's by ``margin``; a score that is no
-    number does neither.
-    """
-    if not ranked:
-        return Decision(outcome=Outcome.UNKNOWN, reason=Reason.NOBODY_ENROLLED, threshold=threshold)
-    best = ranked[0]
-    lead = best.score - ranked[1].score if len(ranked) > 1 else None
-    if not best.score >= threshold:
-        outcome, reason = Outcome.UNKNOWN, Reason.BELOW_THRESHOLD
-    elif lead is not None and not lead >= margin:
-        outcome, reason = Outcome.UNKNOWN, Reason.SMALL_MARGIN
-    else:
-        outcome, reason = Outcome.KNOWN, Reason.OK
-    return Decision(outcome=outcome, reason=reason, candidate=best, margin=lead, threshold=threshold)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThresholdCurve:
-    """Thresholds on the cosine similarity over the strength r, linear between its points.
-
-    They hold for faces with a light template. Where the lightest is stronger than ``light``, both sides are blurred,
-    and strangers come nearer: the threshold rises by ``rise`` for each unit of r beyond ``light``, for probes of the
-    second of the strengths ``onset`` and more; for those of the first and less it doesn't; linear between.
-    """
-
-    points: Mapping[float, float]
-    rise: float = 0.0
-    light: float = 0.0
-    onset: tuple[float, float] = (0.0, 1.0)
-
-    def raised(self, by: float) -> ThresholdCurve:
-        """The same curve, higher by ``by`` everywhere, at most 0.99."""
-        return replace(self, points={r: min(_HIGHEST, value + by) for r, value in self.points.items()})
-
-    def at(self, relative: float, lightest: float = 0.0) -> float:
-        """The threshold for a probe of r ``relative`` and a face whose lightest template has r ``lightest``."""
-        strengths = sorted(self.points)
-        level = float(np.interp(relative, strengths, [self.points[r] for r in strengths]))
-        share = float(np.interp(relative, self.onset, (0.0, 1.0)))
-        return min(_HIGHEST, level + share * self.rise * max(0.0, lightest - self.light))

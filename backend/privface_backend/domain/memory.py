@@ -1,4 +1,4 @@
-"""What is remembered of visits for a while: their faces' templates, strangers without a name, and who somebody is not."""
+"""What is remembered of visits for a while: their faces, strangers without a name, and who somebody is not."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Who is there: a pure state machine a person, fed with sightings, asked with the time.
+"""Who is there: a pure state machine a person and camera, fed with sightings, asked with the time.
 
-Late and out-of-order sightings are judged by when the frame was captured, never by when it arrived.
+Seen, when a first sighting isn't firm yet; present, once one is; left, when the last one is older than it holds. Late
+and out-of-order sightings are judged by when the frame was captured, never by when it arrived.
 """
 
 from __future__ import annotations
@@ -8,28 +9,74 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from privface_backend.protocol import PresencePhase
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """A person was named on a camera."""
+    """A person was named on a camera. ``firm``: the name is confirmed; ``visit_id``: the visit that it is of."""
 
     camera: str
     captured_at: datetime
     score: float
+    firm: bool = True
+    visit_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """The newest sighting of a person, and how long it holds."""
+    """A person's stay before one camera.
+
+    ``last``: the newest sighting; ``since``: the first of the stay; ``firm``: whether one of the stay was; ``hold``:
+    how long a sighting holds; ``before``: what was true before the visit of ``last``, in case that is taken back.
+    """
 
     last: Sighting | None = None
+    since: datetime | None = None
+    firm: bool = False
     hold: timedelta = timedelta(seconds=30)
+    before: Presence | None = None
 
     def seen(self, sighting: Sighting) -> Presence:
-        """The presence after a sighting; an older one than the last changes nothing."""
-        if self.last is not None and sighting.captured_at < self.last.captured_at:
+        """The presence after a sighting; one that is older than the stay changes nothing."""
+        if self.last is None or self.since is None:
+            return replace(self, last=sighting, since=sighting.captured_at, firm=sighting.firm)
+        if sighting.captured_at + self.hold < self.since:
             return self
-        return replace(self, last=sighting)
+        if sighting.captured_at >= self.last.captured_at + self.hold:
+            return self._next_stay(sighting)
+        newer = sighting.captured_at >= self.last.captured_at
+        return replace(
+            self,
+            last=sighting if newer else self.last,
+            since=min(self.since, sighting.captured_at),
+            firm=self.firm or sighting.firm,
+            before=self._without_past() if newer and sighting.visit_id != self.last.visit_id else self.before,
+        )
+
+    def _next_stay(self, sighting: Sighting) -> Presence:
+        return Presence(
+            last=sighting,
+            since=sighting.captured_at,
+            firm=sighting.firm,
+            hold=self.hold,
+            before=self._without_past(),
+        )
+
+    def _without_past(self) -> Presence:
+        return replace(self, before=None)
+
+    def taken_back(self, visit_id: str) -> Presence:
+        """The presence without what a visit said, as far as it is the last one."""
+        if self.last is None or self.last.visit_id != visit_id:
+            return self
+        return self.before or Presence(hold=self.hold)
+
+    def phase(self, now: datetime) -> PresencePhase:
+        """Where in the stay ``now`` is."""
+        if not self.present(now):
+            return PresencePhase.LEFT
+        return PresencePhase.PRESENT if self.firm else PresencePhase.SEEN
 
     def present(self, now: datetime) -> bool:
         """Whether the last sighting still holds at ``now``."""
@@ -39,7 +86,8 @@ class Presence:
         """The presence at ``now``: over, where the last sighting lies ahead since the clock was set back."""
         if self.last is None or self.last.captured_at <= now + self.hold:
             return self
-        return replace(self, last=replace(self.last, captured_at=now - self.hold))
+        past = now - self.hold
+        return replace(self, last=replace(self.last, captured_at=past), since=past)
 
     @property
     def leaves_at(self) -> datetime | None:

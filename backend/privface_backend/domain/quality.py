@@ -1,13 +1,38 @@
-"""Whether a face can be used at all: a face under the bar is unusable, with its reason, never unknown."""
+"""Whether a face can be used, and how much it counts: a face under the bar is unusable, with its reason, never unknown.
+
+Sharpness is judged against what the known anonymization leaves: a plain gate would throw every blurred face away.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from privface_backend.domain.faces import DetectedFace
 from privface_backend.protocol import Reason
+
+_LEAST_WEIGHT: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceQuality:
+    """What was measured of a face.
+
+    ``width``: pixels of the working frame; ``detection``: the detector's score, 0 to 1; ``turn``: see ``turn``;
+    ``sharpness``: natural logarithm of the detail over what faces of this strength have in the middle, None where no
+    crop was made; ``brightness``: mean of the aligned gray crop, 0 to 255, ``contrast``: its standard deviation;
+    ``weight``: how much the face counts, 0 to 1.
+    """
+
+    width: float
+    detection: float
+    turn: float
+    sharpness: float | None = None
+    brightness: float | None = None
+    contrast: float | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,16 +41,21 @@ class QualityBar:
 
     ``smallest``: width in pixels of the working frame; ``detection``: the detector's score, 0 to 1;
     ``strongest``: r, above which nothing recognizable is left; ``turned``: how far the nose may lie off the
-    middle of the eyes, in distances between the eyes (a full profile has about 1).
+    middle of the eyes, in distances between the eyes (a full profile has about 1); ``sharpness``: as in
+    ``FaceQuality``; ``darkest``, ``brightest``: mean of the gray crop, 0 to 255; ``contrast``: its least deviation.
     """
 
     smallest: float = 20.0
     detection: float = 0.6
     strongest: float = 0.1
     turned: float = 0.75
+    sharpness: float = -2.2
+    darkest: float = 12.0
+    brightest: float = 248.0
+    contrast: float = 6.0
 
     def judge(self, face: DetectedFace, relative: float) -> Reason:
-        """``OK``, or the first thing that is wrong."""
+        """``OK``, or the first thing that is wrong with the place and the strength of a face."""
         if face.width < self.smallest:
             return Reason.TOO_SMALL
         if face.score < self.detection:
@@ -34,6 +64,16 @@ class QualityBar:
             return Reason.TOO_BLURRY
         if not turn(face) <= self.turned:
             return Reason.POSE
+        return Reason.OK
+
+    def judge_crop(self, quality: FaceQuality) -> Reason:
+        """``OK``, or what is wrong with the pixels of a face."""
+        if quality.brightness is not None and not self.darkest <= quality.brightness <= self.brightest:
+            return Reason.LIGHTING
+        if quality.contrast is not None and quality.contrast < self.contrast:
+            return Reason.LIGHTING
+        if quality.sharpness is not None and quality.sharpness < self.sharpness:
+            return Reason.TOO_BLURRY
         return Reason.OK
 
 
@@ -47,3 +87,12 @@ def turn(face: DetectedFace) -> float:
     if length < 1e-6:
         return float("inf")
     return abs(float(np.dot(nose - (first + second) / 2, axis))) / length**2
+
+
+def weigh(face: DetectedFace, relative: float, sharpness: float | None) -> float:
+    """How much a usable face counts among the others of its visit, 0.05 to 1."""
+    size = min(1.0, face.width / 64.0)
+    pose = max(0.0, 1.0 - turn(face))
+    strength = 1.0 / (1.0 + (relative / 0.04) ** 2)
+    detail = 1.0 if sharpness is None else float(np.exp(min(0.0, 0.5 * (sharpness + 0.5))))
+    return max(_LEAST_WEIGHT, min(1.0, size * pose * max(0.0, face.score) * strength * detail))

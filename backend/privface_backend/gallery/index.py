@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from privface_backend.domain.matching import Contract, LevelMatchedGallery, Template
+from privface_backend.domain.memory import NegativeExample
 from privface_backend.domain.people import EnrolledFace, Person
 from privface_backend.plugins.ports import GalleryStore
 
@@ -32,6 +33,8 @@ class GallerySnapshot:
     templates: tuple[Template, ...] = field(default=(), repr=False)
     pictures: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
     contracts: Mapping[str, int] = field(default_factory=dict)
+    negatives: tuple[NegativeExample, ...] = field(default=(), repr=False)
+    ignored: frozenset[str] = frozenset()
     revision: int = -1
 
     @property

@@ -50,7 +50,13 @@ class MqttProjection:
         if slug is None:
             return
         self._person_states[state.person_id] = state
-        payload = person_state(camera=state.camera, last_seen=state.last_seen, score=state.score, present=state.present)
+        payload = person_state(
+            camera=state.camera,
+            last_seen=state.last_seen,
+            score=state.score,
+            phase=state.phase,
+            since=state.since,
+        )
         self._publisher.publish_state(self._publisher.topics.person_state(slug), payload)
 
     def show_camera(self, state: CameraState) -> None:

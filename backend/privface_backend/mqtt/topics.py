@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from privface_backend.domain.privacy import MAX_KERNEL
 from privface_backend.mqtt.slugs import SLUG_PATTERN
-from privface_backend.protocol import Event, to_wire_time
+from privface_backend.protocol import Event, PresencePhase, to_wire_time
 
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
@@ -131,14 +131,21 @@ def event_payload(event: Event) -> bytes:
 
 
 def person_state(
-    *, camera: str | None, last_seen: datetime | None, score: float | None, present: bool
+    *,
+    camera: str | None,
+    last_seen: datetime | None,
+    score: float | None,
+    phase: PresencePhase,
+    since: datetime | None,
 ) -> dict[str, Any]:
-    """The state of a person: where and when they were seen last, and whether they are there now."""
+    """The state of a person: where and when they were seen last, since when, and whether they are there now."""
     return {
         "camera": camera,
         "last_seen": None if last_seen is None else to_wire_time(last_seen),
         "score": None if score is None else round(score, 4),
-        "present": present,
+        "present": phase is not PresencePhase.LEFT,
+        "state": phase.value,
+        "since": None if since is None else to_wire_time(since),
     }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from privface_backend.domain.matching import Candidate, Decision, ThresholdCurve, decide
+from privface_backend.domain.decision import Decision, DecisionRules, Ranked, decide
+from privface_backend.domain.visits import Ranker
 from privface_backend.gallery.index import GallerySnapshot
 from privface_backend.pipeline.process import Look, ObservedFace
-from privface_backend.protocol import EngineNames, FaceResult, Identification, Outcome, Reason
+from privface_backend.protocol import EngineNames, FaceResult, Identification, Outcome, Privacy, Reason
 
 CANDIDATES_SHOWN = 3
 
@@ -20,7 +21,7 @@ class JudgedFace:
     observed: ObservedFace
     decision: Decision
     result: FaceResult
-    ranked: tuple[Candidate, ...] = ()
+    ranked: tuple[Ranked, ...] = ()
     source: str | None = field(default=None, repr=False)
 
 
@@ -35,6 +36,10 @@ class Judgement:
     @property
     def reason(self) -> Reason:
         return Reason.OK if self.faces else Reason.NO_FACE
+
+    def privacy_of(self, face: JudgedFace) -> Privacy:
+        """How the frame was anonymized, with the strength that this face had by it."""
+        return replace(self.look.privacy, relative=face.observed.level.relative)
 
     def to_identification(self, file: str | None, frame: int, latency_ms: Mapping[str, float]) -> Identification:
         return Identification(
@@ -74,23 +79,22 @@ class Judgement:
 
 
 def judge(
-    look: Look, snapshot: GallerySnapshot, *, curve: ThresholdCurve, margin: float, engine: EngineNames
+    look: Look, snapshot: GallerySnapshot, ranker: Ranker, *, rules: DecisionRules, engine: EngineNames
 ) -> Judgement:
-    """Decide about every face of a look."""
-    faces = tuple(_judge_face(observed, look, snapshot, curve, margin) for observed in look.faces)
+    """Decide about every face of a look by itself."""
+    faces = tuple(_judge_face(observed, look, snapshot, ranker, rules) for observed in look.faces)
     return Judgement(look=look, faces=faces, engine=engine)
 
 
 def _judge_face(
-    observed: ObservedFace, look: Look, snapshot: GallerySnapshot, curve: ThresholdCurve, margin: float
+    observed: ObservedFace, look: Look, snapshot: GallerySnapshot, ranker: Ranker, rules: DecisionRules
 ) -> JudgedFace:
-    ranked: tuple[Candidate, ...] = ()
+    ranked: tuple[Ranked, ...] = ()
     if observed.vector is None:
-        decision = Decision(outcome=Outcome.UNUSABLE, reason=observed.reason)
+        decision = Decision(outcome=Outcome.UNUSABLE, reason=observed.reason, usable=0)
     else:
-        ranked = snapshot.gallery.search(observed.vector, observed.level)
-        threshold = curve.at(observed.level.relative, ranked[0].lightest if ranked else 0.0)
-        decision = decide(ranked, threshold=threshold, margin=margin)
+        ranked = ranker.rank(observed.vector, observed.level)
+        decision = decide(ranked, rules)
     candidate = decision.candidate
     person_id = decision.person_id
     result = FaceResult(

@@ -3,52 +3,88 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Any, Final, Protocol
 
+from privface_backend.domain.presence import Sighting
+from privface_backend.domain.visits import Ranker, VisitRules
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
+from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
 from privface_backend.pipeline.recognition import Recognition, Timed
-from privface_backend.pipeline.visits import visit_events
+from privface_backend.pipeline.statements import explain, make_event
+from privface_backend.pipeline.strangers import Strangers
+from privface_backend.pipeline.visits import Visits, VisitTiming, VisitUpdate
 from privface_backend.plugins.ports import Source
-from privface_backend.protocol import ErrorCode, Event, FrameCard, Privacy, StreamMessage
+from privface_backend.protocol import ErrorCode, Event, FrameCard, Outcome, Phase, Privacy, StreamMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What came of one frame, whose card it was: the judgement, and the events that went out."""
+    """What came of one frame, whose card it was: the judgement, what it made of visits, the events that went out."""
 
     timed: Timed
     card: FrameCard
-    events: tuple[Event, ...]
+    events: tuple[Event, ...] = ()
+    updates: tuple[VisitUpdate, ...] = ()
     frame: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitSettings:
+    """How visits are followed and decided; ``lifetime``: how long an event says something about the present."""
+
+    rules: VisitRules
+    timing: VisitTiming
+    lifetime: timedelta
+
+
+class Record(Protocol):
+    """Keeps events, in the order of the calls, with the reasons by event id."""
+
+    def __call__(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]]) -> None: ...
+
+
 class Intake:
-    """Takes frames in. ``record`` keeps events (in the order of the calls); ``clock`` gives aware times."""
+    """Takes frames in. ``record`` keeps events; ``clock`` gives aware times; ``wake`` is called when the time of the
+    next thing to do may have changed."""
 
     def __init__(
         self,
         *,
         recognition: Recognition,
+        index: GalleryIndex,
         cameras: Cameras,
         household: Household,
         bus: Bus,
-        record: Callable[[tuple[Event, ...]], None],
+        record: Record,
         clock: Callable[[], datetime],
-        lifetime: timedelta,
+        settings: VisitSettings,
+        strangers: Strangers | None = None,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self._recognition: Final = recognition
+        self._index: Final = index
         self._cameras: Final = cameras
         self._household: Final = household
         self._bus: Final = bus
         self._record: Final = record
         self._clock: Final = clock
-        self._lifetime: Final = lifetime
+        self._settings: Final = settings
+        self._strangers: Final = strangers
+        self._wake: Final = wake
+        self._visits: Final = self._make_visits()
+
+    def _make_visits(self) -> Visits:
+        return Visits(rules=self._settings.rules, timing=self._settings.timing, likeness=self._likeness)
+
+    def _likeness(self, similarity: float, relative: float) -> float:
+        return self._recognition.model.likeness(similarity, relative)
 
     async def camera_frame(self, data: bytes, card: FrameCard) -> Seen:
         """A camera's frame: the newest wins, what is found becomes events.
@@ -69,14 +105,14 @@ class Intake:
             skipped = False
         finally:
             self._cameras.count(card.camera, skipped=skipped)
-        return Seen(timed=timed, card=card, events=self.tell(timed, card))
+        return self.tell(timed, card)
 
     async def stream(self, source: Source, *, claimed: Privacy | None, default: Privacy) -> AsyncGenerator[Seen, None]:
         """Every frame of a source, judged; its frames' cards say where they come from. Close it when done early."""
         async with contextlib.aclosing(source.frames()) as frames:
             async for frame in frames:
                 timed = await self._recognition.identify_pixels(frame.pixels, claimed=claimed, default=default)
-                yield Seen(timed=timed, card=frame.card, events=(), frame=frame.index)
+                yield Seen(timed=timed, card=frame.card, frame=frame.index)
 
     def default_privacy(self, camera: str) -> Privacy:
         """How a clear frame of this camera is anonymized."""
@@ -84,27 +120,112 @@ class Intake:
         parameter = self._cameras.get(camera).parameter
         return default if parameter is None else Privacy(method=default.method, parameter=parameter)
 
-    def tell(self, timed: Timed, card: FrameCard, *, live: bool = True) -> tuple[Event, ...]:
-        """Make the events of a judged frame, keep them and tell everyone.
-
-        ``live``: the frame shows what is before a camera now; one of a recording changes no state.
+    def tell(self, timed: Timed, card: FrameCard) -> Seen:
+        """Take a frame that shows what is before a camera now into its visits; keep the events and tell everyone.
 
         Raises:
             PrivFaceError: ``overloaded``: the camera is new, and there are too many.
         """
-        if live:
-            self._cameras.get(card.camera)
-        events = visit_events(timed.judgement, card, timed.latency_ms, now=self._clock(), lifetime=self._lifetime)
-        if events:
-            self._record(events)
-            if live:
-                self._household.take(events)
-        for event in events:
-            self._bus.tell(Message(StreamMessage.EVENT, event.to_dict(), event))
+        self._cameras.get(card.camera)
+        updates = self._visits.take(
+            timed.judgement, card, timed.latency_ms, now=self._clock(), ranker=self._recognition.ranking()
+        )
+        events = self._tell_updates(updates, live=True)
+        self._wake()
+        return Seen(timed=timed, card=card, events=events, updates=updates)
+
+    def record(self, *, live: bool = False) -> Recording:
+        """Visits of their own for a recording or a stream that somebody asked about; the states of people and cameras
+        follow it only where it is ``live``."""
+        return Recording(self._make_visits(), self._recognition.ranking, partial(self._tell_updates, live=live))
+
+    def pass_time(self) -> None:
+        """Say what is to be said because nothing came for a while, and tell of states."""
+        if self._recognition.ready:
+            self._tell_updates(self._visits.pass_time(self._clock(), self._recognition.ranking()), live=True)
+        self.tell_states()
+
+    def next_due(self) -> datetime | None:
+        """When ``pass_time`` will have something to do if nothing comes before."""
+        due = (self._visits.next_due(), self._household.next_change(self._clock()))
+        return min((moment for moment in due if moment is not None), default=None)
+
+    def _tell_updates(self, updates: Sequence[VisitUpdate], *, live: bool) -> tuple[Event, ...]:
+        events = tuple(event for update in updates if (event := self._tell_update(update, live=live)) is not None)
         self.tell_states()
         return events
+
+    def _tell_update(self, update: VisitUpdate, *, live: bool) -> Event | None:
+        """Take an update into the states, and make, keep and tell its event if it has one."""
+        now, snapshot = self._clock(), self._index.snapshot
+        stranger = None if self._strangers is None else self._strangers.take(update, now)
+        if live:
+            follow_visit(self._household, update, now)
+        if update.statement is None or (update.statement.person_id or "") not in {"", *snapshot.names}:
+            return None
+        event = make_event(update, snapshot, now=now, lifetime=self._settings.lifetime, stranger=stranger)
+        ranking = self._recognition.ranking()
+        reasons = explain(
+            update, self._settings.rules.decision, people=ranking.people, source=self._recognition.model.source
+        )
+        self._record((event,), {event.event_id: reasons})
+        if live:
+            self._household.note_event(event.camera, event.event_id, event.captured_at)
+        self._bus.tell(Message(StreamMessage.EVENT, event.to_dict(), event))
+        return event
 
     def tell_states(self) -> None:
         """Tell of the states of people and cameras that changed since this was last called."""
         for state in self._household.changes(self._clock()):
             self._bus.tell(Message(StreamMessage.STATE, state.to_dict(), state))
+
+
+class Recording:
+    """The visits of one recording, whose time is that of its frames."""
+
+    def __init__(
+        self,
+        visits: Visits,
+        ranker: Callable[[], Ranker],
+        tell: Callable[[Sequence[VisitUpdate]], tuple[Event, ...]],
+    ) -> None:
+        self._visits: Final = visits
+        self._ranker: Final = ranker
+        self._tell: Final = tell
+
+    def take(self, seen: Seen) -> Seen:
+        """Take the next frame in."""
+        now, ranker = seen.card.captured_at, self._ranker()
+        passed = self._visits.pass_time(now, ranker)
+        taken = self._visits.take(
+            seen.timed.judgement, seen.card, seen.timed.latency_ms, now=now, ranker=ranker, number=seen.frame
+        )
+        updates = (*passed, *taken)
+        return replace(seen, updates=updates, events=self._tell(updates))
+
+    def end(self) -> tuple[tuple[VisitUpdate, ...], tuple[Event, ...]]:
+        """The recording is over: what there is must do."""
+        updates = self._visits.end_all()
+        return updates, self._tell(updates)
+
+
+def follow_visit(household: Household, update: VisitUpdate, now: datetime) -> None:
+    """Take what holds of a visit into the states of people and cameras."""
+    live, said, before = update.live, update.said, update.before
+    if before is not None and before.person_id is not None and (said is None or said.person_id != before.person_id):
+        household.take_back(before.person_id, live.camera, live.visit.id)
+    if said is None or update.ended:
+        return
+    captured_at = min(live.last_seen, now)
+    if said.person_id is not None:
+        candidate = update.decision.candidate
+        sighting = Sighting(
+            camera=live.camera,
+            captured_at=captured_at,
+            score=candidate.score if candidate is not None and candidate.person_id == said.person_id else 0.0,
+            firm=said.phase is Phase.CONFIRMED,
+            visit_id=live.visit.id,
+        )
+        household.see_person(said.person_id, sighting)
+    elif said.outcome is Outcome.UNKNOWN:
+        household.see_stranger(live.camera, live.visit.id, captured_at)

@@ -19,8 +19,9 @@ from privface_backend.domain.frames import WORKING_SIZE, AnonymizedFrame, Pixels
 from privface_backend.domain.geometry import Size
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.privacy import CLEAR, PrivacyLevel
-from privface_backend.domain.quality import QualityBar
+from privface_backend.domain.quality import FaceQuality, QualityBar, turn, weigh
 from privface_backend.errors import PrivFaceError
+from privface_backend.pipeline.sharpness import measure_light, relative_sharpness
 from privface_backend.plugins.ports import Aligner, Anonymizer, CropTemplate, Detector, Recognizer
 from privface_backend.protocol import AppliedBy, EngineNames, ErrorCode, Privacy, Reason
 
@@ -53,6 +54,7 @@ class ObservedFace:
     face: DetectedFace
     level: PrivacyLevel
     reason: Reason
+    quality: FaceQuality
     vector: Vector | None = field(repr=False)
 
 
@@ -145,16 +147,31 @@ class Process:
         """Find, judge, align and represent all faces of a frame."""
         with watch.stage("detect"):
             found = self.engines.detector.detect(frame.pixels)
-        levels = [self.level(frame.privacy, face) for face in found]
-        reasons = [self.bar.judge(face, level.relative) for face, level in zip(found, levels, strict=True)]
-        usable = [face for face, reason in zip(found, reasons, strict=True) if reason is Reason.OK]
         with watch.stage("represent"):
-            vectors = iter(self.represent(frame.pixels, usable))
+            judged = [self._judge(frame, face) for face in found]
+            crops = [crop for *_, reason, crop in judged if reason is Reason.OK and crop is not None]
+            vectors = iter(self.engines.recognizer.represent(crops) if crops else ())
         faces = tuple(
-            ObservedFace(face=face, level=level, reason=reason, vector=next(vectors) if reason is Reason.OK else None)
-            for face, level, reason in zip(found, levels, reasons, strict=True)
+            ObservedFace(
+                face=face,
+                level=level,
+                reason=reason,
+                quality=quality,
+                vector=next(vectors) if reason is Reason.OK else None,
+            )
+            for face, level, quality, reason, _ in judged
         )
         return Look(faces=faces, size=frame.size, privacy=_with_relative(frame.privacy, faces))
+
+    def _judge(
+        self, frame: AnonymizedFrame, face: DetectedFace
+    ) -> tuple[DetectedFace, PrivacyLevel, FaceQuality, Reason, Pixels | None]:
+        """A face with its strength, its quality, whether it can be used, and its crop if one was made."""
+        level = self.level(frame.privacy, face)
+        reason = self.bar.judge(face, level.relative)
+        crop = self.engines.aligner.align(frame.pixels, face, self.template) if reason is Reason.OK else None
+        quality = _measure(face, level, crop)
+        return face, level, quality, reason if crop is None else self.bar.judge_crop(quality), crop
 
     def represent(self, pixels: Pixels, faces: Sequence[DetectedFace]) -> Sequence[Vector]:
         """One unit vector a face."""
@@ -172,6 +189,22 @@ class Process:
     @property
     def template(self) -> CropTemplate:
         return self.engines.recognizer.template
+
+
+def _measure(face: DetectedFace, level: PrivacyLevel, crop: Pixels | None) -> FaceQuality:
+    sharpness = brightness = contrast = None
+    if crop is not None:
+        brightness, contrast = measure_light(crop)
+        sharpness = relative_sharpness(crop, level.relative, face.width)
+    return FaceQuality(
+        width=face.width,
+        detection=face.score,
+        turn=turn(face),
+        sharpness=sharpness,
+        brightness=brightness,
+        contrast=contrast,
+        weight=weigh(face, level.relative, sharpness),
+    )
 
 
 def _with_relative(privacy: Privacy, faces: Sequence[ObservedFace]) -> Privacy:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from privface_backend.domain.calibration import ScoreModel
+from privface_backend.domain.decision import DecisionRules
 from privface_backend.domain.frames import Pixels
-from privface_backend.domain.matching import Contract, ThresholdCurve
-from privface_backend.domain.thresholds import threshold_curve
+from privface_backend.domain.matching import Contract
+from privface_backend.domain.ranking import Ranking
+from privface_backend.domain.score_models import score_model
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
-from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.index import GalleryIndex, GallerySnapshot
 from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll
 from privface_backend.pipeline.identification import Judgement, judge
 from privface_backend.pipeline.lane import Lane
@@ -48,8 +51,7 @@ class RecognitionRules:
     limits: PictureLimits
     default_privacy: Privacy
     ladder: Sequence[float]
-    caution: float
-    margin: float
+    decision: DecisionRules
     enrollment: EnrollmentBar
 
 
@@ -63,7 +65,8 @@ class Recognition:
         self._index: Final = index
         self._make_process: Final = make_process
         self._process: Process | None = None
-        self._curve: ThresholdCurve | None = None
+        self._model: ScoreModel | None = None
+        self._ranking: tuple[GallerySnapshot, Ranking] | None = None
         self._observers: Final[list[Observer]] = []
         self.rules: Final = rules
 
@@ -85,7 +88,7 @@ class Recognition:
         process = await self._lane.run(self._make_process)
         process.engines.anonymizer(self.rules.default_privacy.method).validate(self.rules.default_privacy.parameter)
         contract = process.engines.contract
-        self._curve = threshold_curve(contract, process.engines.recognizer.verification_threshold)
+        self._model = score_model(contract, process.engines.recognizer.verification_threshold)
         self._process = process
         return contract
 
@@ -101,8 +104,31 @@ class Recognition:
             PrivFaceError: ``weights_missing``: they could not be made yet.
         """
         if self._process is None:
-            raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, "The engines are not ready. `privface doctor` says why.")
+            raise _not_ready()
         return self._process
+
+    @property
+    def model(self) -> ScoreModel:
+        """How scores are distributed that these engines give.
+
+        Raises:
+            PrivFaceError: ``weights_missing``: the engines could not be made yet.
+        """
+        if self._model is None:
+            raise _not_ready()
+        return self._model
+
+    def ranking(self) -> Ranking:
+        """The comparison with everybody who is enrolled now. On any thread.
+
+        Raises:
+            PrivFaceError: ``weights_missing``: the engines could not be made yet.
+        """
+        snapshot, made = self._index.snapshot, self._ranking
+        if made is None or made[0] is not snapshot:
+            ranking = Ranking(snapshot.gallery, self.model, self.rules.decision, snapshot.negatives, snapshot.ignored)
+            made = self._ranking = (snapshot, ranking)
+        return made[1]
 
     async def identify(
         self, data: bytes, *, claimed: Privacy | None = None, default: Privacy | None = None, newest: str | None = None
@@ -179,16 +205,15 @@ class Recognition:
         return self._judge(pixels, claimed, default, watch)
 
     def _judge(self, pixels: Pixels, claimed: Privacy | None, default: Privacy | None, watch: Stopwatch) -> Judgement:
-        process, curve = self.process, self._curve
-        assert curve is not None  # noqa: S101  # set together with the process
+        process = self.process
         frame = process.anonymize(pixels, claimed, default or self.rules.default_privacy, watch)
         look = process.look(frame, watch)
         with watch.stage("verify"):
             return judge(
                 look,
                 self._index.snapshot,
-                curve=curve.raised(self.rules.caution),
-                margin=self.rules.margin,
+                self.ranking(),
+                rules=self.rules.decision,
                 engine=process.engines.names,
             )
 
@@ -202,6 +227,10 @@ class Recognition:
             return work()
 
         return timed
+
+
+def _not_ready() -> PrivFaceError:
+    return PrivFaceError(ErrorCode.WEIGHTS_MISSING, "The engines are not ready. `privface doctor` says why.")
 
 
 def _timed(judgement: Judgement, watch: Stopwatch) -> Timed:

@@ -11,7 +11,7 @@ from privface_backend.pipeline.cameras import Camera
 from privface_backend.pipeline.household import CameraState
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.documents import check_camera_name, read_card, read_object
-from privface_backend.rest.identify import CARD_PARAMETER, FRAME_ERRORS, event_ids, upload_body
+from privface_backend.rest.identify import CARD_PARAMETER, FRAME_ERRORS, event_ids, upload_body, visit_ids
 from privface_backend.rest.middleware import request_id
 from privface_backend.rest.operations import API, JSON, Body, Operation, Parameter, answer_json, component
 from privface_backend.rest.services import SERVICES, Services
@@ -98,7 +98,7 @@ async def take_frame(request: web.Request) -> web.Response:
         )
     seen = await services.intake.camera_frame(file.data, card)
     found = seen.timed.judgement.to_identification(file.name, 0, seen.timed.latency_ms)
-    return web.json_response(found.to_dict() | {"events": event_ids(seen.events)})
+    return web.json_response(found.to_dict() | {"events": event_ids(seen.events), "visits": visit_ids(seen.updates)})
 
 
 OPERATIONS: Final = (
@@ -109,7 +109,9 @@ OPERATIONS: Final = (
         tag="Recognition",
         summary="A frame of a camera: what is found goes out as events",
         description="The newest frame of a camera takes the place of an older one that still waits, which is then "
-        "answered with superseded.",
+        "answered with superseded. visits: those that the frame's faces belong to. An event goes out when a visit's "
+        "faces allow it, with this frame or a later one, or when no other comes for a moment; at once where the frame "
+        "card says more: false.",
         scope=Scope.IDENTIFY,
         parameters=(_CAMERA, CARD_PARAMETER),
         body=upload_body("image/*"),

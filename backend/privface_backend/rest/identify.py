@@ -13,6 +13,7 @@ from aiohttp import web
 from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.intake import Seen
 from privface_backend.pipeline.recognition import Recognition, Timed
+from privface_backend.pipeline.visits import VisitUpdate
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Privacy, Scope
 from privface_backend.rest.documents import read_card, read_flag
 from privface_backend.rest.middleware import begin, request_id
@@ -128,7 +129,11 @@ async def identify(request: web.Request) -> web.StreamResponse:
     if file.is_video:
         return await _identify_video(request, file, card, wish)
     timed = await services.recognition.identify(file.data, claimed=card.privacy, default=wish.privacy)
-    return web.json_response(_document(services, timed, card, wish, file=file.name))
+    document = _document(services, timed, wish, file=file.name)
+    if wish.publish:
+        seen = services.intake.record().take(Seen(timed=timed, card=replace(card, more=False)))
+        document["events"] = event_ids(seen.events)
+    return web.json_response(document)
 
 
 async def _identify_video(request: web.Request, file: UploadedFile, card: FrameCard, wish: _Wish) -> web.StreamResponse:
@@ -136,17 +141,29 @@ async def _identify_video(request: web.Request, file: UploadedFile, card: FrameC
     default = wish.privacy or services.recognition.rules.default_privacy
     source = make_video(services, file.data, card)
     lines = _Lines(request)
+    recording = services.intake.record() if wish.publish else None
+    lines = _Lines(request)
     last: Seen | None = None
     async with contextlib.aclosing(services.intake.stream(source, claimed=card.privacy, default=default)) as frames:
         async for seen in frames:
-            last = seen
-            if seen.timed.judgement.faces:
-                await lines.write(_document(services, seen.timed, seen.card, wish, file=file.name, frame=seen.frame))
+            last = seen if recording is None else recording.take(seen)
+            if last.timed.judgement.faces or last.events:
+                await lines.write(_frame_document(services, last, wish, file.name))
             elif lines.abandoned:
                 break
-    if last is not None and not lines.begun:
-        await lines.write(_document(services, last.timed, last.card, wish, file=file.name, frame=last.frame))
+    if last is not None and recording is not None:
+        _, events = recording.end()
+        last = replace(last, events=events)
+    if last is not None and (not lines.begun or (recording is not None and last.events)):
+        await lines.write(_frame_document(services, last, wish, file.name))
     return await lines.end()
+
+
+def _frame_document(services: Services, seen: Seen, wish: _Wish, file: str | None) -> dict[str, object]:
+    document = _document(services, seen.timed, wish, file=file, frame=seen.frame)
+    if wish.publish:
+        document["events"] = event_ids(seen.events)
+    return document
 
 
 class _Lines:
@@ -180,21 +197,19 @@ class _Lines:
         return self._response
 
 
-def _document(
-    services: Services, timed: Timed, card: FrameCard, wish: _Wish, *, file: str | None, frame: int = 0
-) -> dict[str, object]:
+def _document(services: Services, timed: Timed, wish: _Wish, *, file: str | None, frame: int = 0) -> dict[str, object]:
     document: dict[str, object] = timed.judgement.to_identification(file, frame, timed.latency_ms).to_dict()
     if wish.detail:
         document["detail"] = timed.judgement.detail(services.index.snapshot.names)
-    if wish.publish:
-        # A video's later frames would be of the future.
-        card = replace(card, captured_at=min(card.captured_at, services.clock()))
-        document["events"] = event_ids(services.intake.tell(timed, card))
     return document
 
 
 def event_ids(events: tuple[Event, ...]) -> list[str]:
     return [event.event_id for event in events]
+
+
+def visit_ids(updates: tuple[VisitUpdate, ...]) -> list[str]:
+    return [update.visit_id for update in updates]
 
 
 OPERATIONS: Final = (
@@ -208,7 +223,8 @@ OPERATIONS: Final = (
             "A picture is answered with one object. A video is answered with a line for each frame with a face, as it "
             "is found; a video without any face with one line, that of its last frame, whose reason is no_face. If "
             "reading breaks off after the first line, the last line is an Error. Nothing is published unless "
-            "publish=1: then every face of a frame becomes an event."
+            "publish=1: then what is decided about a visit becomes an event: of a picture, about each of its faces; of "
+            "a video, about each person in it, those that are decided at its end with the last line."
         ),
         scope=Scope.IDENTIFY,
         parameters=(

@@ -14,6 +14,7 @@ from privface_backend.protocol import (
     FrameSource,
     Outcome,
     Phase,
+    PresencePhase,
     Reason,
     Scope,
     StreamMessage,
@@ -98,6 +99,7 @@ _CAMERA_STATE: Final = {
     "camera": _TEXT,
     "persons": list_of(_TEXT),
     "unknown": _COUNT,
+    "unknown_seen": {**_TIME_OR_NULL, "description": "When the last of the unknown was captured."},
     "last_event_id": _TEXT_OR_NULL,
     "ts": _TIME_OR_NULL,
 }
@@ -188,7 +190,11 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         optional=("detail", "events"),
     ),
     "CameraIdentification": record(
-        _IDENTIFICATION | {"events": {**list_of(_TEXT), "description": "The ids of the events that went out."}}
+        _IDENTIFICATION
+        | {
+            "events": {**list_of(_TEXT), "description": "The ids of the events that went out."},
+            "visits": {**list_of(_TEXT), "description": "The visits that the faces belong to."},
+        }
     ),
     "Event": record(
         {
@@ -260,6 +266,8 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "last_seen": _TIME_OR_NULL,
             "score": _SCORE_OR_NULL,
             "present": _FLAG,
+            "state": {"type": "string", "enum": [phase.value for phase in PresencePhase]},
+            "since": {**_TIME_OR_NULL, "description": "When the stay began."},
         }
     ),
     "CameraState": record(_CAMERA_STATE),

@@ -96,7 +96,7 @@ async def cam_face_recognition(policy: LinkPolicy, request: web.Request) -> web.
         raise PrivFaceError(ErrorCode.CAMERA_DISABLED, "Recognition is switched off for this camera.")
     source = _open_link(services, link, question.card(services, link.name, FrameSource.LINK))
     stream = services.intake.stream(source, claimed=None, default=question.privacy)
-    return await _answer(request, services, question, link.name, stream)
+    return await _answer(request, services, question, link.name, stream, live=True)
 
 
 async def _enter(request: web.Request) -> Services:
@@ -178,7 +178,7 @@ async def _look_at(
     """Every frame of a video, or the one picture."""
     if not file.is_video:
         timed = await services.recognition.identify(file.data, default=question.privacy)
-        yield Seen(timed=timed, card=card, events=())
+        yield Seen(timed=timed, card=replace(card, more=False))
         return
     video = make_video(services, file.data, card)
     async with aclosing(services.intake.stream(video, claimed=None, default=question.privacy)) as frames:
@@ -187,19 +187,32 @@ async def _look_at(
 
 
 async def _answer(
-    request: web.Request, services: Services, question: Question, file: str, frames: AsyncGenerator[Seen, None]
+    request: web.Request,
+    services: Services,
+    question: Question,
+    file: str,
+    frames: AsyncGenerator[Seen, None],
+    *,
+    live: bool = False,
 ) -> web.Response:
-    """Look at all frames while the client is there, telling of each person once as they are seen."""
-    sightings = Sightings(file=file, database_path=services.settings.sifis.database_path, detailed=question.detailed)
+    """Look at all frames while the client is there. ``live``: they show what is before a camera now."""
+    sightings = Sightings(
+        file=file,
+        database_path=services.settings.sifis.database_path,
+        detailed=question.detailed,
+        snapshot=services.index.snapshot,
+    )
+    recording = services.intake.record(live=live)
     connected = asyncio.timeout(None)
     try:
         async with connected, aclosing(frames):
             watch = asyncio.create_task(_expire_when_gone(request, connected), name="client watch")
             try:
                 async for seen in frames:
-                    _tell(services, seen, sightings)
+                    sightings.take(recording.take(seen))
             finally:
                 watch.cancel()
+                sightings.follow(recording.end()[0])
     except TimeoutError:
         # The client has gone: the answer goes nowhere.
         if not connected.expired():
@@ -209,18 +222,6 @@ async def _answer(
             sightings.detail(request_id=question.request_id, requestor=question.requestor, privacy=question.privacy)
         )
     return web.json_response(sightings.labels())
-
-
-def _tell(services: Services, seen: Seen, sightings: Sightings) -> None:
-    """Publish what is news in a frame: an event for each person and one for all strangers, a request."""
-    news = sightings.take(seen)
-    if not news:
-        return
-    timed = replace(seen.timed, judgement=replace(seen.timed.judgement, faces=news))
-    # A video's later frames would be of the future.
-    captured_at = min(seen.card.captured_at, services.clock())
-    live = seen.card.source is FrameSource.LINK
-    services.intake.tell(timed, replace(seen.card, captured_at=captured_at), live=live)
 
 
 async def _expire_when_gone(request: web.Request, connected: asyncio.Timeout) -> None:

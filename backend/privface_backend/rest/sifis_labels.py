@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from privface_backend.pipeline.identification import JudgedFace
+from privface_backend.domain.decision import Ranked
+from privface_backend.gallery.index import GallerySnapshot
 from privface_backend.pipeline.intake import Seen
-from privface_backend.protocol import Outcome, Privacy, Requestor
+from privface_backend.pipeline.visits import VisitUpdate
+from privface_backend.protocol import Privacy, Requestor
 
 _NO_SLASHES: Final = str.maketrans("/\\", "__")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Label:
+    """Who a visit is of, and the path of the picture that they were enrolled with."""
+
+    frame: int
+    person_id: str
+    path: str = field(repr=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,46 +34,52 @@ class Sightings:
     file: str
     database_path: str
     detailed: bool
+    snapshot: GallerySnapshot = field(repr=False)
     frames_total: int = 0
     frames_with_faces: int = 0
-    _labels: dict[int, str] = field(default_factory=dict, repr=False)
-    _people: set[str] = field(default_factory=set, repr=False)
-    _stranger: bool = False
+    _labels: dict[str, _Label] = field(default_factory=dict, repr=False)
     _frames: list[dict[str, object]] = field(default_factory=list, repr=False)
 
-    def take(self, seen: Seen) -> tuple[JudgedFace, ...]:
-        """Take a frame in; the faces in it that are news: a person's first, the first stranger's."""
+    def take(self, seen: Seen) -> None:
+        """Take a frame in, and what it made of visits."""
         judgement = seen.timed.judgement
         self.frames_total += 1
-        if not judgement.faces:
-            return ()
-        self.frames_with_faces += 1
-        if self.detailed:
+        self.frames_with_faces += bool(judgement.faces)
+        if judgement.faces and self.detailed:
             shown = judgement.to_identification(self.file, seen.frame, seen.timed.latency_ms)
             self._frames.append(shown.to_dict())
-        return tuple(face for face in judgement.faces if self._is_news(face, seen.frame))
+        self.follow(seen.updates)
 
-    def _is_news(self, face: JudgedFace, frame: int) -> bool:
-        result = face.result
-        if result.outcome is Outcome.UNKNOWN:
-            first, self._stranger = not self._stranger, True
-            return first
-        if result.outcome is not Outcome.KNOWN or result.person_id is None or result.person_id in self._people:
-            return False
-        self._people.add(result.person_id)
-        # One frame holds one label in this shape: a second person of the same frame takes the next free number.
-        while frame in self._labels:
-            frame += 1
-        self._labels[frame] = self._path(face)
-        return True
+    def follow(self, updates: Sequence[VisitUpdate]) -> None:
+        """Take what is said of visits: a name, another one, or that it was none."""
+        for update in updates:
+            if update.statement is None:
+                continue
+            self._labels.pop(update.visit_id, None)
+            if (person_id := update.statement.person_id) is not None:
+                path = self._path(person_id, update.decision.candidate)
+                frame = update.live.first_frame
+                self._labels[update.visit_id] = _Label(frame=frame, person_id=person_id, path=path)
 
-    def _path(self, face: JudgedFace) -> str:
-        picture = face.source or f"{(face.result.person or '').translate(_NO_SLASHES)}.jpg"
-        return f"{self.database_path.rstrip('/')}/{picture}"
+    def _path(self, person_id: str, nearest: Ranked | None) -> str:
+        picture = None if nearest is None else self.snapshot.sources.get(nearest.face_id)
+        name = self.snapshot.names.get(person_id, "").translate(_NO_SLASHES)
+        return f"{self.database_path.rstrip('/')}/{picture or f'{name}.jpg'}"
 
     def labels(self) -> dict[str, str]:
         """The ancestor's answer: the path of the matched picture by the frame where the person was first seen."""
-        return {str(frame): self._labels[frame] for frame in sorted(self._labels)}
+        found: dict[int, str] = {}
+        people: set[str] = set()
+        for label in sorted(self._labels.values(), key=lambda label: label.frame):
+            if label.person_id in people:
+                continue
+            people.add(label.person_id)
+            # One frame holds one label in this shape: a second person of the same frame takes the next free number.
+            frame = label.frame
+            while frame in found:
+                frame += 1
+            found[frame] = label.path
+        return {str(frame): found[frame] for frame in sorted(found)}
 
     def detail(self, *, request_id: str, requestor: Requestor, privacy: Privacy) -> dict[str, object]:
         """The answer to ``?detail=1``."""

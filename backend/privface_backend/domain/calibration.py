@@ -1,0 +1,123 @@
+"""Calibrated scores: how likely a cosine similarity is between one person and themselves, and between two people.
+
+Both shift with the strength r of the probe's anonymization: under strong blur all faces move together. A ``ScoreModel``
+holds their distributions over r, as normal distributions; that of strangers is fitted to its upper tail, where
+thresholds lie. It is a statistic of many people and holds nobody's biometric data; benchmarks/calibration.py measures
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import log, pi
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+
+_HIGHEST: Final = 0.99
+_LN10: Final = log(10.0)
+_MOST_EVIDENCE: Final = 6.0
+_UNIT: Final = NormalDist()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreCurve:
+    """Mean and standard deviation of a score at each strength of the model's ``strengths``."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreModel:
+    """The scores of one embedding contract, linear between the ``strengths`` r, the first of which is 0.
+
+    ``strangers``: of a probe with an enrolled person who it isn't; ``same``: with the person who it is; ``pairs``: of
+    two faces of two people, both of that strength. ``rise``: where the lightest template of the face is stronger than
+    ``light``, strangers come nearer, by ``rise`` for each unit of r beyond; fully for probes of the second strength of
+    ``onset`` and more, not for those of the first and less. ``source`` says what it was measured on.
+    """
+
+    strengths: tuple[float, ...]
+    strangers: ScoreCurve
+    same: ScoreCurve
+    pairs: ScoreCurve
+    rise: float = 0.0
+    light: float = 0.0
+    onset: tuple[float, float] = (0.0, 1.0)
+    source: str = field(default="", repr=False)
+
+    def threshold(self, rate: float, people: int, relative: float, lightest: float = 0.0) -> float:
+        """The score that a stranger reaches with anybody of a household at the given rate.
+
+        ``rate``: the share of strangers who may be named, between 0 and 1, shared between the ``people`` enrolled;
+        ``relative``: the probe's r; ``lightest``: r of the lightest template of the face that it is compared with.
+        """
+        mean, deviation = self._strangers(relative, lightest)
+        return min(_HIGHEST, mean + deviation * _UNIT.inv_cdf(1.0 - rate / max(1, people)))
+
+    def deviation(self, relative: float) -> float:
+        """The standard deviation of strangers' scores at r: the unit that scores are compared in."""
+        return self._at(self.strangers.deviation, relative)
+
+    def evidence(self, score: float, relative: float, lightest: float = 0.0) -> float:
+        """The decimal logarithm of how much likelier this score is of the person than of a stranger.
+
+        Between -6 and 6; it never falls with the score.
+        """
+        other_mean, other_deviation = self._strangers(relative, lightest)
+        mean, deviation = self._at(self.same.mean, relative), self._at(self.same.deviation, relative)
+        # A wide distribution of the person's own scores overtakes the narrow one of strangers' again far below it.
+        score = max(score, _lowest(mean, deviation, other_mean, other_deviation))
+        ratio = _log_density(score, mean, deviation) - _log_density(score, other_mean, other_deviation)
+        return float(np.clip(ratio / _LN10, -_MOST_EVIDENCE, _MOST_EVIDENCE))
+
+    def likeness(self, similarity: float, relative: float) -> float:
+        """How many standard deviations a similarity of two faces lies above that of two people's."""
+        return (similarity - self._at(self.pairs.mean, relative)) / self._at(self.pairs.deviation, relative)
+
+    def _strangers(self, relative: float, lightest: float) -> tuple[float, float]:
+        share = float(np.interp(relative, self.onset, (0.0, 1.0)))
+        raised = share * self.rise * max(0.0, lightest - self.light)
+        return self._at(self.strangers.mean, relative) + raised, self._at(self.strangers.deviation, relative)
+
+    def _at(self, values: Sequence[float], relative: float) -> float:
+        return float(np.interp(relative, self.strengths, values))
+
+    def scaled(self, start: float, source: str) -> ScoreModel:
+        """The model of another recognizer, of which only the threshold for clear pairs is known.
+
+        Scores are spread or pressed so that ``start`` takes the place of this model's own threshold for clear pairs
+        (1 in 1,000 strangers, one person), and 1 stays 1.
+        """
+        own = self.threshold(0.001, 1, 0.0)
+        share = (1.0 - start) / (1.0 - own)
+
+        def spread(curve: ScoreCurve) -> ScoreCurve:
+            return ScoreCurve(
+                mean=tuple(1.0 - share * (1.0 - value) for value in curve.mean),
+                deviation=tuple(share * value for value in curve.deviation),
+            )
+
+        return replace(
+            self,
+            strangers=spread(self.strangers),
+            same=spread(self.same),
+            pairs=spread(self.pairs),
+            rise=share * self.rise,
+            source=source,
+        )
+
+
+def _log_density(value: float, mean: float, deviation: float) -> float:
+    return -0.5 * ((value - mean) / deviation) ** 2 - log(deviation) - 0.5 * log(2 * pi)
+
+
+def _lowest(mean: float, deviation: float, other_mean: float, other_deviation: float) -> float:
+    """Where the ratio of two normal densities is lowest, for a first one that is wider; else no limit."""
+    precision, other_precision = deviation**-2, other_deviation**-2
+    if precision >= other_precision:
+        return -1.0
+    return (other_mean * other_precision - mean * precision) / (other_precision - precision)
