@@ -93,10 +93,11 @@ class Visit:
         self._rules: Final = rules
         self._evidence: Final[list[_Evidence]] = []
         self._ranked_by: Ranker | None = None
+        self._taken = 0
+        self._said_at = 0
         self.seen = 0
         self.best_unusable: VisitFace | None = None
         self.said: Statement | None = None
-        self.said_at = 0
 
     @property
     def usable(self) -> int:
@@ -129,15 +130,18 @@ class Visit:
             if best is None or face.quality.weight >= best.quality.weight:
                 self.best_unusable = face
             return
+        self._taken += 1
         insort(self._evidence, _weigh(face, ranker), key=lambda evidence: evidence.captured_at)
         if len(self._evidence) > WINDOW:
             del self._evidence[0]
 
-    def rank_by(self, ranker: Ranker) -> None:
-        """Compare anew where ``ranker`` is another than before."""
-        if self._ranked_by is not ranker:
+    def rank_by(self, ranker: Ranker) -> bool:
+        """Compare anew where ``ranker`` is another than before; whether it is."""
+        changed = self._ranked_by is not ranker
+        if changed:
             self._ranked_by = ranker
             self._evidence[:] = [_weigh(evidence.face, ranker) for evidence in self._evidence]
+        return changed
 
     def remember(self) -> tuple[RememberedFace, ...]:
         """The faces by strength, each group as the weighted mean of its embeddings; the weightiest groups."""
@@ -151,6 +155,7 @@ class Visit:
     def absorb(self, other: Visit) -> None:
         """Take over the faces of a visit that turned out to be this one."""
         self.seen += other.seen
+        self._taken += other._taken
         for evidence in other._evidence:  # of its own kind
             insort(self._evidence, evidence, key=lambda one: one.captured_at)
         del self._evidence[:-WINDOW]
@@ -175,7 +180,7 @@ class Visit:
         return wanted
 
     def say(self, statement: Statement) -> None:
-        self.said, self.said_at = statement, self.usable
+        self.said, self._said_at = statement, self._taken
 
     def _wish(self, decision: Decision, *, settled: bool) -> Statement | None:
         rules = self._rules
@@ -202,12 +207,14 @@ class Visit:
         """Whether a name that was said stays, though the faces don't quite carry it any more."""
         if said.outcome is not Outcome.KNOWN or wanted.person_id == said.person_id:
             return False
+        if decision.reason is Reason.NOT_THEM:
+            return False
         nearest = decision.candidate
         still_nearest = nearest is not None and nearest.person_id == said.person_id
-        if still_nearest and decision.reason is not Reason.NOT_THEM and decision.excess >= -self._rules.firmness:
+        if still_nearest and decision.excess >= -self._rules.firmness:
             return True
         # One face more is a glance aside, not another person.
-        return said.phase is Phase.CONFIRMED and self.usable < self.said_at + 2
+        return said.phase is Phase.CONFIRMED and self._taken < self._said_at + 2
 
 
 def _remember(group: Sequence[VisitFace]) -> RememberedFace:

@@ -154,9 +154,10 @@ class Visits:
             for track_id, visit in list(live.items()):
                 # A clock that was set back would keep it for ever.
                 visit.received = min(visit.received, now)
-                if not visit.settled and now >= visit.received + self._timing.settle:
-                    visit.settled = True
-                    visit.visit.rank_by(ranker)
+                settles = not visit.settled and now >= visit.received + min(self._timing.settle, self._timing.gap)
+                visit.settled = visit.settled or settles
+                # Who was enrolled, forgotten or corrected meanwhile counts at once.
+                if visit.visit.rank_by(ranker) or settles:
                     updates.append(self._conclude(visit))
                 if now >= visit.received + self._timing.gap:
                     del live[track_id]
@@ -212,7 +213,8 @@ class Visits:
         kept: list[LiveVisit] = []
         for visit in touched:
             decision = visit.visit.decide()
-            older = decision.person_id and next(
+            firm = visit.settled or decision.usable >= self._rules.provisional
+            older = firm and decision.person_id and next(
                 (
                     other
                     for other in live.values()
