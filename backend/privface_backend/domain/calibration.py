@@ -15,6 +15,12 @@ from statistics import NormalDist
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+
+from privface_backend.domain.faces import Vectors, normalized
+
+Whitening = NDArray[np.float32]
+"""A symmetric matrix, float32 (dimension, dimension)."""
 
 _HIGHEST: Final = 0.99
 _LN10: Final = log(10.0)
@@ -38,6 +44,11 @@ class ScoreModel:
     two faces of two people, both of that strength. ``rise``: where the lightest template of the face is stronger than
     ``light``, strangers come nearer, by ``rise`` for each unit of r beyond; fully for probes of the second strength of
     ``onset`` and more, not for those of the first and less. ``source`` says what it was measured on.
+
+    ``whitening``: what embeddings are multiplied with before they are compared (``pairs`` apart): the inverse root of
+    the covariance that the faces of one person have among themselves, over all strengths, so that what differs between
+    two pictures of a person counts less (within-class covariance normalization, A. Hatch, S. Kajarekar, A. Stolcke,
+    "Within-class covariance normalization for SVM-based speaker recognition", Interspeech 2006).
     """
 
     strengths: tuple[float, ...]
@@ -48,6 +59,7 @@ class ScoreModel:
     light: float = 0.0
     onset: tuple[float, float] = (0.0, 1.0)
     source: str = field(default="", repr=False)
+    whitening: Whitening | None = field(default=None, repr=False, compare=False)
 
     def threshold(self, rate: float, people: int, relative: float, lightest: float = 0.0) -> float:
         """The score that a stranger reaches with anybody of a household at the given rate.
@@ -85,6 +97,14 @@ class ScoreModel:
 
     def _at(self, values: Sequence[float], relative: float) -> float:
         return float(np.interp(relative, self.strengths, values))
+
+    def whitened_by(self, whitening: Whitening) -> ScoreModel:
+        """The same model for embeddings that are whitened first."""
+        return replace(self, whitening=whitening)
+
+    def whiten(self, vectors: Vectors) -> Vectors:
+        """Embeddings, float32 (n, dimension) or (dimension,), as they are compared: of length 1."""
+        return vectors if self.whitening is None else normalized(vectors @ self.whitening)
 
     def scaled(self, start: float, source: str) -> ScoreModel:
         """The model of another recognizer, of which only the threshold for clear pairs is known.

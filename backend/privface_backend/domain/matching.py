@@ -98,11 +98,14 @@ class LevelMatchedGallery:
         return len(self._person_ids)
 
     def likenesses(self) -> Mapping[str, Mapping[str, float]]:
-        """How alike the enrolled people are among themselves: for each the others, as cosine similarities (-1 to 1)."""
+        """How alike the enrolled people are: for each, the mean score that each other's faces have with them."""
         if not self._faces:
             return {}
-        people = self._representatives(CLEAR).people
-        alike = people @ people.T
+        clear = self._representatives(CLEAR)
+        by_face = clear.faces @ clear.faces.T
+        scores = (np.maximum.reduceat(by_face, self._starts, axis=0) + clear.people @ clear.faces.T) / 2
+        counts = np.diff(np.append(self._starts, len(self._faces)))
+        alike = np.add.reduceat(scores, self._starts, axis=1) / counts
         return {
             person: {other: float(alike[row, column]) for column, other in enumerate(self._person_ids) if column != row}
             for row, person in enumerate(self._person_ids)

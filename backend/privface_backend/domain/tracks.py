@@ -20,6 +20,8 @@ from privface_backend.domain.geometry import Box
 RECENT: Final = 8
 """How many of a track's newest embeddings a face is compared with, as their mean."""
 
+_ELSEWHERE: Final = -1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlacedFace:
@@ -36,7 +38,8 @@ class TrackRules:
 
     ``gap``: how long a track may go without a face; ``likeness``: from a cosine similarity and r to standard deviations
     above what strangers have with each other at that strength; ``alike``: how many of these speak for one person as
-    much as against; ``different``: under so many it can't be one person.
+    much as against; ``different``: under so many it can't be one person; ``place_fades``: seconds in which the place
+    loses most of its say; ``glance``: who appears elsewhere after a longer gap has come again.
     """
 
     gap: timedelta = timedelta(seconds=8)
@@ -44,6 +47,7 @@ class TrackRules:
     alike: float = 2.0
     different: float = 0.5
     place_fades: float = 2.0
+    glance: timedelta = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,7 +103,10 @@ def measure_fit(track: Track, face: PlacedFace, captured_at: datetime, rules: Tr
     if apart > rules.gap:
         return float("-inf")
     seconds = apart.total_seconds()
-    place = _place(track.box, face.box, seconds) * float(np.exp(-seconds / rules.place_fades))
+    moved = _place(track.box, face.box, seconds)
+    if apart >= rules.glance and moved < _ELSEWHERE:
+        return float("-inf")
+    place = moved * float(np.exp(-seconds / rules.place_fades))
     likeness = _likeness(track, face, rules)
     if likeness is None:
         # Only the place speaks: it must do so clearly.

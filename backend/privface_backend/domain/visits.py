@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from privface_backend.domain.decision import Decision, DecisionRules, Ranked, WeighedFace, decide_visit
+from privface_backend.domain.decision import Decision, DecisionRules, Ranked, WeighedFace, decide_visit, fuse
 from privface_backend.domain.faces import Vector, normalized
 from privface_backend.domain.memory import RememberedFace
 from privface_backend.domain.privacy import PrivacyLevel
@@ -39,7 +39,10 @@ class VisitRules:
     """How many usable faces it takes: ``provisional``, ``confirmed``: to say a name; ``unknown``, ``sure_unknown``:
     that it is nobody enrolled; ``unusable``: faces seen without a usable one before that is said.
 
-    ``firmness``: so many deviations a name that was said may fall below its threshold before it is taken back.
+    ``unknown_weight``: how much these faces must weigh together, so that somebody far away is waited for.
+    ``firmness``: so many deviations a name that was said may fall below its threshold before it is taken back, and only
+    ``challengers`` newer faces that are about as good as those that it stood on (``comparable``: that share of their
+    mean weight) can take it back: a head that turns away says nothing against a name.
     """
 
     decision: DecisionRules = field(default_factory=DecisionRules)
@@ -48,7 +51,10 @@ class VisitRules:
     unknown: int = 3
     sure_unknown: int = 6
     unusable: int = 12
+    unknown_weight: float = 1.0
     firmness: float = 0.7
+    challengers: int = 3
+    comparable: float = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,8 +99,7 @@ class Visit:
         self._rules: Final = rules
         self._evidence: Final[list[_Evidence]] = []
         self._ranked_by: Ranker | None = None
-        self._taken = 0
-        self._said_at = 0
+        self._said_of: tuple[datetime, float] | None = None
         self.seen = 0
         self.best_unusable: VisitFace | None = None
         self.said: Statement | None = None
@@ -130,7 +135,6 @@ class Visit:
             if best is None or face.quality.weight >= best.quality.weight:
                 self.best_unusable = face
             return
-        self._taken += 1
         insort(self._evidence, _weigh(face, ranker), key=lambda evidence: evidence.captured_at)
         if len(self._evidence) > WINDOW:
             del self._evidence[0]
@@ -155,7 +159,6 @@ class Visit:
     def absorb(self, other: Visit) -> None:
         """Take over the faces of a visit that turned out to be this one."""
         self.seen += other.seen
-        self._taken += other._taken
         for evidence in other._evidence:  # of its own kind
             insort(self._evidence, evidence, key=lambda one: one.captured_at)
         del self._evidence[:-WINDOW]
@@ -180,7 +183,11 @@ class Visit:
         return wanted
 
     def say(self, statement: Statement) -> None:
-        self.said, self._said_at = statement, self._taken
+        """Take note of what was said, and of how good the faces were that it stands on."""
+        self.said = statement
+        if self._evidence:
+            mean = sum(evidence.weighed.weight for evidence in self._evidence) / len(self._evidence)
+            self._said_of = self._evidence[-1].captured_at, mean
 
     def _wish(self, decision: Decision, *, settled: bool) -> Statement | None:
         rules = self._rules
@@ -193,6 +200,9 @@ class Visit:
         if decision.outcome is Outcome.KNOWN:
             return self._phased(decision, rules.provisional, rules.confirmed, settled=settled)
         doubtful = decision.excess >= -rules.firmness
+        weight = sum(evidence.weighed.weight for evidence in self._evidence)
+        if not settled and weight < rules.unknown_weight and decision.usable < WINDOW:
+            return None
         return self._phased(
             decision, rules.sure_unknown if doubtful else rules.unknown, rules.sure_unknown, settled=settled
         )
@@ -205,16 +215,30 @@ class Visit:
 
     def _stands_firm(self, said: Statement, wanted: Statement, decision: Decision) -> bool:
         """Whether a name that was said stays, though the faces don't quite carry it any more."""
-        if said.outcome is not Outcome.KNOWN or wanted.person_id == said.person_id:
+        if said.person_id is None or wanted.person_id == said.person_id or decision.reason is Reason.NOT_THEM:
             return False
-        if decision.reason is Reason.NOT_THEM:
+        if wanted.person_id is not None:
             return False
         nearest = decision.candidate
-        still_nearest = nearest is not None and nearest.person_id == said.person_id
-        if still_nearest and decision.excess >= -self._rules.firmness:
+        if nearest is not None and nearest.person_id == said.person_id and nearest.excess >= -self._rules.firmness:
             return True
-        # One face more is a glance aside, not another person.
-        return said.phase is Phase.CONFIRMED and self._taken < self._said_at + 2
+        challengers = self._challengers()
+        if len(challengers) < self._rules.challengers:
+            return True
+        against = {one.person_id: one.excess for one in fuse(challengers)}
+        return against.get(said.person_id, float("-inf")) >= -self._rules.firmness
+
+    def _challengers(self) -> Sequence[WeighedFace]:
+        """The faces that came after what was said, and are about as good as those that it stands on."""
+        if self._said_of is None:
+            return ()
+        moment, weight = self._said_of
+        least = self._rules.comparable * weight
+        return [
+            evidence.weighed
+            for evidence in self._evidence
+            if evidence.captured_at > moment and evidence.weighed.weight >= least
+        ]
 
 
 def _remember(group: Sequence[VisitFace]) -> RememberedFace:

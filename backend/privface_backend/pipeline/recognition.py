@@ -126,7 +126,7 @@ class Recognition:
         """
         snapshot, made = self._index.snapshot, self._ranking
         if made is None or made[0] is not snapshot:
-            ranking = Ranking(snapshot.gallery, self.model, self.rules.decision, snapshot.negatives, snapshot.ignored)
+            ranking = Ranking(snapshot.templates, self.model, self.rules.decision, snapshot.negatives, snapshot.ignored)
             made = self._ranking = (snapshot, ranking)
         return made[1]
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from privface_backend.domain.calibration import ScoreModel
 from privface_backend.domain.decision import DecisionRules, WeighedFace, decide_visit
-from privface_backend.domain.matching import LevelMatchedGallery, Template
+from privface_backend.domain.matching import Template
 from privface_backend.domain.memory import KeptVisit, RememberedFace, Stranger
 from privface_backend.domain.ranking import Ranking
 from privface_backend.pipeline.visits import LiveVisit, VisitUpdate
@@ -114,7 +114,7 @@ class Strangers:
         ]
         if not templates:
             return None
-        ranking = Ranking(LevelMatchedGallery(templates), self._model(), self._rules)
+        ranking = Ranking(templates, self._model(), self._rules)
         weighed = [WeighedFace(weight=face.weight, ranked=ranking.rank(face.vector, face.level)) for face in faces]
         return decide_visit(weighed, self._rules).person_id
 
