@@ -44,6 +44,7 @@ from privface_backend.tasks import (
     keep_starting,
     poll,
     purge_events,
+    purge_memory,
 )
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ class _Parts:
             cameras=self._cameras,
             household=self._household,
             gallery=core.gallery,
+            memory=core.memory,
             index=core.index,
             storage=core.storage,
             events=core.events,
@@ -211,6 +213,7 @@ class _Parts:
                 core.settings.retention.event_days,
             ),
         )
+        yield "memory", purge_memory(core.memory.purge, core.settings.memory.hours)
         if core.settings.gallery.folder is not None:
             yield "folder", self._watch(core.settings.gallery.folder)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.memory import MemoryService
 from privface_backend.gallery.service import GalleryService
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.enrollment import EnrollmentBar
@@ -92,6 +93,7 @@ class Core:
     events: EventLog
     tokens: TokenStore
     gallery: GalleryService
+    memory: MemoryService
     index: GalleryIndex
     lane: Lane
     recognition: Recognition
@@ -134,6 +136,15 @@ async def open_core(
             index = GalleryIndex()
             gallery = GalleryService(store=store, storage=storage, index=index, clock=clock, events=events)
             await gallery.poll()
+            memory = MemoryService(
+                gallery=gallery,
+                store=store,
+                storage=storage,
+                index=index,
+                events=events,
+                clock=clock,
+                keeping=timedelta(hours=settings.memory.hours),
+            )
             recognition = Recognition(
                 lane,
                 index,
@@ -154,6 +165,7 @@ async def open_core(
                 events=events,
                 tokens=TokenStore(database),
                 gallery=gallery,
+                memory=memory,
                 index=index,
                 lane=lane,
                 recognition=recognition,

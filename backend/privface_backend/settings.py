@@ -142,6 +142,13 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySettings:
+    """How long a visit's templates are kept, for strangers who come back and for corrections; 0: not at all."""
+
+    hours: float = 24.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What is logged: ``level`` as Python names it."""
 
@@ -170,6 +177,7 @@ class Settings:
     links: LinkSettings = field(default_factory=LinkSettings)
     sifis: AncestorSettings = field(default_factory=AncestorSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
     log: LogSettings = field(default_factory=LogSettings)
     broker_configured: bool = False
 
@@ -248,6 +256,7 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("links", "seconds"): between(1, 3600),
     ("sifis", "without_token"): one_of("never", "loopback", "always"),
     ("retention", "event_days"): between(0, 3650),
+    ("memory", "hours"): between(0, 720),
     ("log", "level"): one_of("debug", "info", "warning", "error"),
 }
 

@@ -24,6 +24,7 @@ FIRST_RETRY: Final = 10.0
 _LAST_RETRY: Final = 300.0
 _LONGEST_NAP: Final = 3600.0
 _DAY: Final = 86400.0
+_HOUR: Final = 3600.0
 _UNWRITTEN: Final = 10_000
 
 
@@ -140,6 +141,18 @@ async def purge_events(purge: Callable[[datetime], Awaitable[int]], clock: Calla
         except PrivFaceError as error:
             _LOGGER.warning("Old events can't be removed: %s", error.message)
         await asyncio.sleep(_DAY)
+
+
+async def purge_memory(purge: Callable[[], Awaitable[object]], hours: float) -> None:
+    """Forget the visits and strangers whose time of ``hours`` is over: now and every hour, more often where they are
+    kept for less than ten."""
+    seconds = min(_HOUR, max(60.0, hours * _HOUR / 10))
+    while True:
+        try:
+            await purge()
+        except PrivFaceError as error:
+            _LOGGER.warning("What is remembered of visits can't be removed: %s", error.message)
+        await asyncio.sleep(seconds)
 
 
 Told = tuple[Event, dict[str, Any] | None]

@@ -212,6 +212,9 @@ async def test_forgetting_gives_a_receipt_and_takes_the_events_along(gallery: Op
         "faces": 2,
         "templates": 2 * len(LEVELS),
         "events": 2,
+        "visits": 0,
+        "negatives": 0,
+        "explanations": 0,
         "folder_pictures": 1,
     }
     assert [person.id for person in await service.people()] == [grace.id]

@@ -24,8 +24,20 @@ from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.storage.database import Database
 from privface_backend.storage.events import EventLog
 from privface_backend.storage.tokens import TokenStore
-from support.gallery import CONTRACT, fill, make_face, make_person, make_templates
+from support.gallery import (
+    CONTRACT,
+    fill,
+    make_face,
+    make_negative,
+    make_person,
+    make_remembered,
+    make_stranger,
+    make_templates,
+    make_visit,
+    plain,
+)
 from support.mqtt import make_event
+from support.remembered import explain
 
 TESTS = Path(__file__).parent.parent
 
@@ -33,9 +45,23 @@ TESTS = Path(__file__).parent.parent
 def make_database(path: Path) -> None:
     database = Database(path)
     fill(SqliteGalleryStore(database), 3, 2)
-    EventLog(database).extend(make_event(number) for number in range(20))
+    EventLog(database).extend((make_event(number) for number in range(20)), {"event-3": explain("somebody")})
+    remember(SqliteGalleryStore(database))
     TokenStore(database).create("door", (Scope.IDENTIFY,))
     database.close()
+
+
+def remember(store: SqliteGalleryStore) -> None:
+    """A visit of each kind, two strangers, a negative example and an ignored person."""
+    person = store.people()[0]
+    strangers = [make_stranger(store.memory.next_stranger_number()) for _ in range(2)]
+    for stranger in strangers:
+        store.memory.put_stranger(stranger, new=True)
+    store.memory.keep_visit(make_visit(11, person_id=person.id))
+    store.memory.keep_visit(make_visit(12, stranger_id=strangers[0].id))
+    store.memory.keep_visit(make_visit(13))
+    store.memory.add_negative(make_negative(person, 14))
+    store.set_ignored(store.people()[1].id, True)
 
 
 def contents(path: Path) -> list[object]:
@@ -52,6 +78,10 @@ def contents(path: Path) -> list[object]:
         store.faces(),
         templates,
         events,
+        EventLog(database).explanation("event-3"),
+        *(visit and plain(visit) for visit in map(store.memory.visit, ("visit-11", "visit-12", "visit-13"))),
+        *map(plain, store.memory.strangers()),
+        *map(plain, store.memory.negatives()),
         TokenStore(database).list(),
         database.instance_id(),
     ]
@@ -166,6 +196,12 @@ def test_one_bit_of_a_template(path: Path, whole: bytes) -> None:
     assert "templates" in error.message
 
 
+def test_one_bit_of_a_remembered_face(path: Path, whole: bytes) -> None:
+    flip(path, whole.index(make_remembered(13)[1].vector.tobytes()) + 100)
+    error = refuse(path)
+    assert "remembered" in error.message
+
+
 def test_one_letter_of_a_name(path: Path, whole: bytes) -> None:
     flip(path, whole.index(b"Person 1") + 7)
     error = refuse(path)
@@ -223,6 +259,16 @@ def change(statement: str) -> Callable[[Path], None]:
         "UPDATE faces SET person_id = (SELECT id FROM people WHERE name = 'Person 2')",
         "DELETE FROM people WHERE name = 'Person 0'",
         "UPDATE meta SET value = 'x'",
+        "DELETE FROM strangers WHERE number = 1",
+        "UPDATE strangers SET visits = 9 WHERE number = 2",
+        "UPDATE visits SET person_id = NULL",
+        "UPDATE negatives SET person_id = (SELECT id FROM people WHERE name = 'Person 2')",
+        "UPDATE remembered SET weight = 7 WHERE negative_id IS NOT NULL",
+        "UPDATE remembered SET relative = 0.5 WHERE visit_id = 'visit-13' AND relative > 0",
+        "UPDATE ignored SET person_id = (SELECT id FROM people WHERE name = 'Person 2')",
+        "UPDATE explanations SET body = '{}'",
+        "UPDATE explanations SET event_id = 'event-4'",
+        "DELETE FROM events WHERE event_id = 'event-3'",
         "DROP INDEX templates_by_contract",
         "CREATE TABLE extra (id TEXT)",
         "CREATE TRIGGER extra AFTER INSERT ON faces BEGIN DELETE FROM people; END",

@@ -22,7 +22,7 @@ from privface_backend.protocol import ErrorCode
 from privface_backend.storage.database import Database, StorageThread
 from privface_backend.storage.integrity import inspect_file
 from privface_backend.storage.schema import MIGRATIONS, row_digest, sealed
-from support.gallery import CONTRACT, fill, make_face, make_person, make_templates
+from support.gallery import CONTRACT, START, fill, make_face, make_person, make_templates
 
 
 @pytest.fixture
@@ -102,6 +102,58 @@ def test_a_transaction_holds_whole_or_not_at_all(database: Database) -> None:
     database.set_meta("key", "value")
 
 
+def test_one_transaction_inside_another_ends_with_the_outer_one(path: Path, database: Database) -> None:
+    def interrupted() -> None:
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO meta VALUES ('inner', 'value', x'00')")
+            raise InterruptedError
+
+    def change(*, fail: bool) -> None:
+        with database.transaction(durable=True):
+            database.set_meta("outer", "value")
+            with pytest.raises(InterruptedError):
+                interrupted()
+            with database.transaction(durable=True):
+                database.set_meta("other", "value")
+            if fail:
+                raise KeyError
+
+    with pytest.raises(KeyError):
+        change(fail=True)
+    assert [database.get_meta(key) for key in ("outer", "inner", "other")] == [None] * 3
+    change(fail=False)
+    assert [database.get_meta(key) for key in ("outer", "inner", "other")] == ["value", None, "value"]
+    assert database.rows("PRAGMA synchronous") == [(1,)]
+    database.close()
+    Database(path).close()
+
+
+def test_scrubbing_inside_a_transaction_waits_for_its_end(path: Path, database: Database) -> None:
+    store = SqliteGalleryStore(database)
+    ada, rumpelstiltskin = make_person("Ada"), make_person("Rumpelstiltskin")
+    store.add_person(ada), store.add_person(rumpelstiltskin)
+    with database.transaction():
+        store.remove_person(rumpelstiltskin.id)
+        store.rename_person(ada.id, "Ada L.")
+    assert b"Rumpelstiltskin" not in files_of(path)
+    assert [person.name for person in store.people()] == ["Ada L."]
+
+
+def test_a_database_of_the_first_version_keeps_what_it_holds(path: Path) -> None:
+    database = Database(path, migrations=MIGRATIONS[:1])
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO people VALUES (?, ?, ?, ?)", sealed("people", "id", "Ada", START.isoformat()))
+    database.close()
+    database = Database(path)
+    store = SqliteGalleryStore(database)
+    assert [(person.id, person.name, person.ignored) for person in store.people()] == [("id", "Ada", False)]
+    assert store.memory.next_stranger_number() == 1
+    database.close()
+    with pytest.raises(PrivFaceError) as error:
+        Database(path, migrations=MIGRATIONS[:1])
+    assert error.value.code is ErrorCode.GALLERY_TOO_NEW
+
+
 def test_a_broken_constraint_is_a_conflict_and_changes_nothing(database: Database) -> None:
     def change() -> None:
         with database.transaction() as connection:
@@ -146,7 +198,7 @@ def test_migrations_run_once_and_in_order(path: Path) -> None:
     two = (*MIGRATIONS, "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later VALUES (7)")
     database = Database(path, migrations=two)
     assert database.rows("SELECT id FROM later") == [(7,)]
-    assert database.rows("PRAGMA user_version") == [(2,)]
+    assert database.rows("PRAGMA user_version") == [(len(two),)]
     database.close()
     again = Database(path, migrations=two)
     assert again.rows("SELECT id FROM later") == [(7,)]

@@ -132,3 +132,44 @@ def test_a_page_has_its_limit(log: EventLog) -> None:
     log.extend(event(number) for number in range(1005))
     assert len(log.list(limit=5000)) == 1000
     assert len(log.list(limit=0)) == 1
+
+
+def test_an_explanation_comes_back_as_it_was_and_goes_with_its_event(log: EventLog, database: Database) -> None:
+    why = {"nearest": [{"person_id": "ada", "score": 0.25}], "stranger": None, "text": "Zoë \U0001f600"}
+    log.extend((event(1), event(2)), {"event-1": why, "event-9": {"nearest": []}})
+    assert log.explanation("event-1") == why
+    assert log.explanation("event-2") is None
+    assert log.explanation("event-9") is None
+    log.extend((event(1),))
+    assert log.explanation("event-1") == why
+    log.extend((event(1),), {"event-1": {"nearest": []}})
+    assert log.explanation("event-1") == {"nearest": []}
+    assert log.purge(START + timedelta(minutes=2)) == 1
+    assert log.explanation("event-1") is None
+    assert database.rows("SELECT count(*) FROM explanations") == [(0,)]
+
+
+def test_an_event_and_its_explanation_are_written_whole_or_not_at_all(log: EventLog) -> None:
+    with pytest.raises(TypeError):
+        log.extend((event(1),), {"event-1": {"nearest": {1, 2}, "bytes": object()}})
+    assert log.count() == 0
+
+
+def test_explanations_forget_a_person(log: EventLog, database: Database) -> None:
+    ada = "3f1f6a52-0f0e-4d0c-9f57-aaaaaaaaaaaa"
+    nearest = [{"person_id": ada, "score": 0.41}, {"person_id": "grace", "score": 0.3}]
+    unknown = [event(number, person_id=None, person=None) for number in range(3)]
+    deep = {"nearest": nearest, "faces": [{"best": ada, "others": [ada, "grace"]}]}
+    log.extend(unknown, {"event-0": deep, "event-1": {"nearest": nearest[1:]}, "event-2": {"nearest": nearest}})
+    log.extend((event(3, person_id=ada, person="Ada"),), {"event-3": {"nearest": nearest}})
+    assert log.forget_person(ada) == 1
+    assert log.explanation("event-3") is None
+    assert log.forget_mentions(ada) == 2
+    assert log.forget_mentions(ada) == 0
+    assert log.explanation("event-0") == {
+        "nearest": nearest[1:],
+        "faces": [{"best": None, "others": ["grace"]}],
+    }
+    assert log.explanation("event-1") == log.explanation("event-2") == {"nearest": nearest[1:]}
+    held = b"".join(file.read_bytes() for file in database.path.parent.glob("privface.db*"))
+    assert ada.encode() not in held

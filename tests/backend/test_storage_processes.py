@@ -65,6 +65,37 @@ def test_killed_while_enrolling_ten_times_the_store_is_whole(tmp_path: Path) -> 
     assert len(told) >= 10
 
 
+def test_killed_while_strangers_become_people_each_is_one_or_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "privface.db"
+    told: set[str] = set()
+    chance = random.Random(11)  # noqa: S311  # when to kill
+    for _ in range(6):
+        child = start_child("strangers", path)
+        assert child.stdout is not None
+        for _ in range(chance.randrange(1, 12)):
+            told.add(child.stdout.readline().strip())
+        for _ in range(chance.randrange(20_000)):
+            pass
+        child.send_signal(signal.SIGKILL)
+        told.update(line.strip() for line in child.stdout if line.endswith("\n"))
+        child.wait()
+        child.stdout.close()
+        database = Database(path)
+        store = SqliteGalleryStore(database)
+        people = {int(person.name.split()[1]): person for person in store.people()}
+        strangers = {stranger.number for stranger in store.memory.strangers()}
+        assert not strangers & set(people)
+        assert {int(line.split()[1]) for line in told if line.startswith("met")} <= strangers | set(people)
+        assert {int(line.split()[1]) for line in told if line.startswith("named")} <= set(people)
+        for number, person in people.items():
+            visit = store.memory.visit(f"visit-{number}")
+            assert visit is not None
+            assert (person.faces, visit.person_id, visit.stranger_id) == (1, person.id, None)
+        assert store.memory.next_stranger_number() > max(strangers | set(people), default=0)
+        database.close()
+    assert len(told) >= 6
+
+
 def test_killed_at_its_very_first_start(tmp_path: Path) -> None:
     for number in range(5):
         path = tmp_path / str(number) / "privface.db"

@@ -15,7 +15,15 @@ import pytest
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Event
-from privface_backend.tasks import EventWriter, follow_states, keep_starting, poll, purge_events, write_private
+from privface_backend.tasks import (
+    EventWriter,
+    follow_states,
+    keep_starting,
+    poll,
+    purge_events,
+    purge_memory,
+    write_private,
+)
 from support.backend import until
 from support.mqtt import make_event
 
@@ -63,6 +71,23 @@ async def test_polling_warns_once_and_says_when_it_works_again(caplog: pytest.Lo
     async with background(poll(work, 0.001, "Reading")):
         await until(lambda: calls >= 6)
     assert [record.message for record in caplog.records] == ["Reading: The disk is full.", "Reading works again"]
+
+
+async def test_memory_is_purged_at_the_start_and_after_a_failure_again(caplog: pytest.LogCaptureFixture) -> None:
+    calls = 0
+
+    async def purge() -> None:
+        nonlocal calls
+        calls += 1
+        raise FULL
+
+    async with background(purge_memory(purge, 24.0)) as task:
+        await until(lambda: calls == 1)
+        await until(lambda: bool(caplog.records))
+        assert not task.done()
+    assert [record.message for record in caplog.records] == [
+        "What is remembered of visits can't be removed: The disk is full."
+    ]
 
 
 class Clock:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,42 +10,18 @@ import pytest
 from privface_backend.domain.matching import Contract, LevelMatchedGallery
 from privface_backend.domain.privacy import CLEAR
 from privface_backend.errors import PrivFaceError
-from privface_backend.plugins.ports import EngineContext, GalleryStore, Weights
-from privface_backend.plugins.registry import Registry
-from privface_backend.plugins.spec import EngineKind
+from privface_backend.plugins.ports import GalleryStore
 from privface_backend.protocol import ErrorCode
-from privface_backend.storage.database import Database
 from support.gallery import (
     CONTRACT,
     LEVELS,
     OTHER_CONTRACT,
     make_face,
     make_person,
+    make_stranger,
     make_templates,
+    make_visit,
 )
-
-
-class NoWeights:
-    """A store needs none."""
-
-    deepface_home = Path("nowhere")
-
-    def path(self, name: str) -> Path:
-        raise AssertionError(name)
-
-    def digest(self, name: str) -> str:
-        raise AssertionError(name)
-
-
-@pytest.fixture(params=Registry().names(EngineKind.GALLERY))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GalleryStore]:
-    database = Database(tmp_path / "privface.db")
-    weights: Weights = NoWeights()
-    context = EngineContext(weights=weights, options={"database": database})
-    made: GalleryStore = Registry().create(EngineKind.GALLERY, request.param, context)
-    yield made
-    made.close()
-    database.close()
 
 
 def code_of(error: pytest.ExceptionInfo[PrivFaceError]) -> ErrorCode:
@@ -103,6 +77,26 @@ def test_renaming(store: GalleryStore) -> None:
     assert store.rename_person(person.id, "Grace")
     assert list(store.people()) == [replace(person, name="Grace")]
     assert not store.rename_person("nobody", "Grace")
+
+
+def test_ignoring(store: GalleryStore) -> None:
+    ada, grace = make_person("Ada"), make_person("Grace", after=1)
+    store.add_person(ada), store.add_person(grace)
+    before = store.revision()
+    assert store.set_ignored(ada.id, True)
+    assert list(store.people()) == [replace(ada, ignored=True), grace]
+    assert store.revision() != before
+    assert store.rename_person(ada.id, "Ada L.")
+    before = store.revision()
+    assert store.set_ignored(ada.id, True)
+    assert store.revision() == before
+    assert [person.ignored for person in store.people()] == [True, False]
+    assert store.set_ignored(ada.id, False)
+    assert not store.set_ignored("nobody", True)
+    assert [person.ignored for person in store.people()] == [False, False]
+    store.set_ignored(ada.id, True)
+    assert store.remove_person(ada.id)
+    assert list(store.people()) == [grace]
 
 
 def test_templates_come_back_bit_for_bit(store: GalleryStore) -> None:
@@ -241,3 +235,43 @@ def test_the_revision_counts_changes_and_nothing_else(store: GalleryStore) -> No
     store.remove_person(person.id)
     store.rename_person(person.id, "Nobody")
     assert store.revision() == before
+
+
+def test_a_transaction_holds_whole_or_not_at_all(store: GalleryStore) -> None:
+    ada, grace = make_person("Ada"), make_person("Grace")
+    store.add_person(ada)
+    face, visit = make_face(ada), make_visit(1, person_id=ada.id)
+    store.add_face(face, CONTRACT, make_templates(face))
+    store.memory.keep_visit(visit)
+
+    def change() -> None:
+        with store.transaction():
+            store.add_person(grace)
+            store.set_ignored(ada.id, True)
+            store.memory.put_stranger(make_stranger(), new=True)
+            store.remove_person(ada.id)
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        change()
+    assert list(store.people()) == [replace(ada, faces=1)]
+    assert len(store.templates(CONTRACT)) == len(LEVELS)
+    assert store.memory.visit(visit.id) is not None
+    assert store.memory.strangers() == ()
+    with store.transaction():
+        store.add_person(grace)
+        store.remove_person(ada.id)
+    assert list(store.people()) == [grace]
+    assert store.memory.visit(visit.id) is None
+
+
+def test_what_failed_inside_a_transaction_leaves_nothing_and_the_rest_holds(store: GalleryStore) -> None:
+    ada = make_person("Ada")
+    with store.transaction():
+        store.add_person(ada)
+        face = make_face(ada)
+        twice = make_templates(face)
+        with pytest.raises(PrivFaceError):
+            store.add_face(face, CONTRACT, (*twice, twice[3]))
+    assert list(store.people()) == [ada]
+    assert list(store.templates(CONTRACT)) == []

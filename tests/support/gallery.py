@@ -6,20 +6,23 @@ import contextlib
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from privface_backend.domain.faces import Vector, normalized
 from privface_backend.domain.matching import Contract, Template
+from privface_backend.domain.memory import KeptVisit, NegativeExample, RememberedFace, Stranger
 from privface_backend.domain.people import EnrolledFace, Person
 from privface_backend.domain.privacy import CLEAR, LADDER, PrivacyLevel
 from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
 from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.memory import MemoryService
 from privface_backend.gallery.service import GalleryService
 from privface_backend.plugins.ports import GalleryStore
 from privface_backend.storage.database import Database, StorageThread
@@ -70,6 +73,51 @@ def make_represented(seed: int = 1, contract: Contract = CONTRACT) -> Represente
     )
 
 
+def make_remembered(seed: int = 1, contract: Contract = CONTRACT, levels: int = 2) -> tuple[RememberedFace, ...]:
+    """A visit's faces at the first few levels."""
+    return tuple(
+        RememberedFace(level=level, weight=1.0 + step, vector=make_vector(1000 * seed + step, contract.dimension))
+        for step, level in enumerate(LEVELS[:levels])
+    )
+
+
+def make_visit(seed: int = 1, **changes: Any) -> KeptVisit:
+    visit = KeptVisit(
+        id=f"visit-{seed}", camera="door", last_seen=START, contract=CONTRACT.key, faces=make_remembered(seed)
+    )
+    return replace(visit, **changes)
+
+
+def make_stranger(number: int = 1, **changes: Any) -> Stranger:
+    stranger = Stranger(
+        id=str(uuid.uuid4()),
+        number=number,
+        contract=CONTRACT.key,
+        first_seen=START,
+        last_seen=START,
+        camera="door",
+        faces=make_remembered(number),
+    )
+    return replace(stranger, **changes)
+
+
+def make_negative(person: Person, seed: int = 1, **changes: Any) -> NegativeExample:
+    negative = NegativeExample(
+        id=str(uuid.uuid4()),
+        person_id=person.id,
+        contract=CONTRACT.key,
+        created_at=START,
+        faces=make_remembered(seed),
+    )
+    return replace(negative, **changes)
+
+
+def plain(kept: KeptVisit | Stranger | NegativeExample) -> tuple[Any, ...]:
+    """What can be compared: all fields, the vectors as bytes."""
+    fields = {name: getattr(kept, name) for name in kept.__slots__ if name != "faces"}
+    return fields, [(face.level, face.weight, face.vector.tobytes()) for face in kept.faces]
+
+
 def fill(store: GalleryStore, people: int, faces: int) -> None:
     for number in range(people):
         person = make_person(f"Person {number}", after=number)
@@ -92,18 +140,38 @@ class OpenGallery:
     events: EventLog
     index: GalleryIndex
     service: GalleryService
+    memory: MemoryService
 
 
 @contextlib.asynccontextmanager
-async def open_gallery(path: Path, contract: Contract = CONTRACT) -> AsyncIterator[OpenGallery]:
+async def open_gallery(
+    path: Path, contract: Contract | None = CONTRACT, keeping: timedelta = timedelta(hours=24)
+) -> AsyncIterator[OpenGallery]:
     async with StorageThread() as storage:
         database = await storage.call(Database, path)
         try:
             store, events, index = SqliteGalleryStore(database), EventLog(database), GalleryIndex()
-            service = GalleryService(store=store, storage=storage, index=index, clock=ticking_clock(), events=events)
-            await service.use_contract(contract)
+            clock = ticking_clock()
+            service = GalleryService(store=store, storage=storage, index=index, clock=clock, events=events)
+            memory = MemoryService(
+                gallery=service,
+                store=store,
+                storage=storage,
+                index=index,
+                events=events,
+                clock=clock,
+                keeping=keeping,
+            )
+            if contract is not None:
+                await service.use_contract(contract)
             yield OpenGallery(
-                database=database, store=store, storage=storage, events=events, index=index, service=service
+                database=database,
+                store=store,
+                storage=storage,
+                events=events,
+                index=index,
+                service=service,
+                memory=memory,
             )
         finally:
             await storage.call(database.close)

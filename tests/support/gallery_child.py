@@ -12,7 +12,16 @@ from pathlib import Path
 from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
 from privface_backend.errors import PrivFaceError
 from privface_backend.storage.database import Database
-from support.gallery import CONTRACT, make_face, make_person, make_represented, make_templates, open_gallery
+from support.gallery import (
+    CONTRACT,
+    make_face,
+    make_person,
+    make_represented,
+    make_stranger,
+    make_templates,
+    make_visit,
+    open_gallery,
+)
 
 
 def say(line: str) -> None:
@@ -29,6 +38,22 @@ def enroll_forever(path: Path) -> None:
         face = make_face(person, picture=person.id)
         store.add_face(face, CONTRACT, make_templates(face, seed))
         say(face.id)
+
+
+def name_strangers_forever(path: Path) -> None:
+    """Remember a stranger of one visit, print the number, make a person of them, print the number again, and so on."""
+
+    async def work() -> None:
+        async with open_gallery(path) as gallery:
+            while True:
+                stranger = make_stranger(await gallery.memory.next_stranger_number())
+                await gallery.memory.put_stranger(stranger, new=True)
+                await gallery.memory.keep_visit(make_visit(stranger.number, stranger_id=stranger.id))
+                say(f"met {stranger.number}")
+                await gallery.memory.name_stranger(stranger.id, name=f"Person {stranger.number}")
+                say(f"named {stranger.number}")
+
+    asyncio.run(work())
 
 
 def enroll_until_full(path: Path, limit: int) -> None:
@@ -60,6 +85,8 @@ if __name__ == "__main__":
     task, database, *arguments = sys.argv[1:]
     if task == "forever":
         enroll_forever(Path(database))
+    elif task == "strangers":
+        name_strangers_forever(Path(database))
     elif task == "full":
         enroll_until_full(Path(database), int(arguments[0]))
     elif task == "some":

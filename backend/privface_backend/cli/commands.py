@@ -10,6 +10,7 @@ import typer
 from privface_backend.cli import models
 from privface_backend.cli.invocation import ANYWHERE, Host, Port, invocation
 from privface_backend.cli.people import people
+from privface_backend.cli.strangers import strangers
 from privface_backend.cli.token import token
 from privface_backend.cli.version import say_version
 
@@ -89,6 +90,29 @@ def watch(
     run_watch(invocation(context), mqtt=mqtt, url=url, token=token)
 
 
+def correct(
+    context: typer.Context,
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")],
+    *,
+    person: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who it was: a name or an id.", show_default=False)
+    ] = None,
+) -> None:
+    """Say that an event named the wrong person, and who it was."""
+    from privface_backend.cli.corrections import run_correct  # noqa: PLC0415  # see the module's docstring
+
+    run_correct(invocation(context), event, person=person)
+
+
+def explain(
+    context: typer.Context, event: Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")]
+) -> None:
+    """Say why an event came out as it did: the faces, the nearest people, the threshold."""
+    from privface_backend.cli.explain import run_explain  # noqa: PLC0415  # see the module's docstring
+
+    run_explain(invocation(context), event)
+
+
 def doctor(context: typer.Context) -> None:
     """Check this computer and the settings; say what is wrong and what to type."""
     from privface_backend.cli.doctor import run_doctor  # noqa: PLC0415  # see the module's docstring
@@ -114,7 +138,7 @@ def version(context: typer.Context) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add all commands, in the order of the help."""
-    for command in (serve, enroll, identify, watch, doctor, demo, version):
+    for command in (serve, enroll, identify, watch, correct, explain, doctor, demo, version):
         app.command(epilog=ANYWHERE)(command)
-    for name, group in (("people", people), ("models", models.app), ("token", token)):
+    for name, group in (("people", people), ("strangers", strangers), ("models", models.app), ("token", token)):
         app.add_typer(group, name=name, epilog=ANYWHERE)

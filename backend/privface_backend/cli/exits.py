@@ -35,6 +35,8 @@ _USAGE: Final = frozenset(
         ErrorCode.ENGINE_UNKNOWN,
         ErrorCode.PERSON_NOT_FOUND,
         ErrorCode.FACE_NOT_FOUND,
+        ErrorCode.EVENT_NOT_FOUND,
+        ErrorCode.STRANGER_NOT_FOUND,
         ErrorCode.NOT_FOUND,
         ErrorCode.PERSON_EXISTS,
         ErrorCode.PATH_NOT_ALLOWED,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from privface_backend.cli.exits import Exit
-from privface_backend.cli.invocation import invocation, run_on_core
+from privface_backend.cli.invocation import Invocation, invocation, run_on_core
 from privface_backend.cli.output import ask, complain, say, say_json
 
 if TYPE_CHECKING:
     from privface_backend.core import Core
 
-people = typer.Typer(help="Who is enrolled: list, add, rename, faces, forget.", no_args_is_help=True)
+people = typer.Typer(help="Who is enrolled: list, add, rename, ignore, faces, forget.", no_args_is_help=True)
 
 Who = Annotated[str, typer.Argument(metavar="NAME|ID")]
 
@@ -29,7 +29,9 @@ def list_people(context: typer.Context) -> None:
             if call.json:
                 say_json(person.to_dict())
             else:
-                say(f"{person.name}  ({person.faces} {'picture' if person.faces == 1 else 'pictures'}, id {person.id})")
+                ignored = ", ignored" if person.ignored else ""
+                pictures = "1 picture" if person.faces == 1 else f"{person.faces} pictures"
+                say(f"{person.name}  ({pictures}, id {person.id}{ignored})")
         if not found and not call.json:
             say("Nobody is enrolled. Enroll people with: privface enroll DIR")
 
@@ -97,6 +99,29 @@ def remove_face(context: typer.Context, face_id: str) -> None:
     run_on_core(call, command)
 
 
+@people.command("ignore")
+def ignore_person(context: typer.Context, who: Who) -> None:
+    """Recognize a person, but tell nobody of them."""
+    _set_ignored(invocation(context), who, True)
+
+
+@people.command("unignore")
+def unignore_person(context: typer.Context, who: Who) -> None:
+    """Tell of a person again."""
+    _set_ignored(invocation(context), who, False)
+
+
+def _set_ignored(call: Invocation, who: str, ignored: bool) -> None:
+    async def command(core: Core) -> None:
+        person = await core.memory.set_ignored((await core.gallery.person(who)).id, ignored)
+        if call.json:
+            say_json(person.to_dict())
+        else:
+            say(f"{person.name} is {'' if ignored else 'not '}ignored from now on")
+
+    run_on_core(call, command)
+
+
 @people.command("forget")
 def forget_person(
     context: typer.Context, who: Who, *, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False
@@ -114,6 +139,8 @@ def forget_person(
             say_json(receipt)
             return
         say(f"Forgotten: {receipt['faces']} faces, {receipt['templates']} templates, {receipt['events']} events")
+        if receipt["visits"] or receipt["negatives"]:
+            say(f"and {receipt['visits']} visits and {receipt['negatives']} negative examples")
         if receipt["folder_pictures"]:
             say("Pictures of theirs came from a directory: delete them there too, or they are enrolled again.")
 

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -38,6 +38,16 @@ class Contract:
     def key(self) -> str:
         """The contract as one line, as it is stored with each template."""
         return f"{self.recognizer}|{self.weights_digest[:16]}|{self.dimension}|{self.alignment}"
+
+    @classmethod
+    def from_key(cls, key: str) -> Self:
+        """The contract of that key, with as much of the weights' digest as the key has.
+
+        Raises:
+            ValueError: it is no contract's key.
+        """
+        recognizer, weights_digest, dimension, alignment = key.rsplit("|", 3)
+        return cls(recognizer=recognizer, weights_digest=weights_digest, dimension=int(dimension), alignment=alignment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

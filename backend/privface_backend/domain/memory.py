@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
+
+import numpy as np
 
 from privface_backend.domain.faces import Vector
+from privface_backend.domain.matching import Contract
 from privface_backend.domain.privacy import PrivacyLevel
+from privface_backend.errors import PrivFaceError
+from privface_backend.protocol import ErrorCode, to_wire_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RememberedFace:
-    """The faces of a visit at one privacy level, as one unit vector. ``weight``: how much stands behind it, above 0."""
+    """The faces of a visit at one privacy level, as one unit vector. ``weight``: how much stands behind it, above 0.
+
+    What holds several has one a level."""
 
     level: PrivacyLevel
     weight: float
     vector: Vector = field(repr=False)
+
+
+def check_faces(faces: Sequence[RememberedFace], contract: str) -> None:
+    """Refuse faces that nothing could be compared with, or that are not of the contract of that key.
+
+    Raises:
+        PrivFaceError: ``engine_failed``.
+    """
+    dimension = Contract.from_key(contract).dimension
+    if not all(
+        face.vector.shape == (dimension,) and np.isfinite(face.vector).all() and 0 < face.weight < inf for face in faces
+    ):
+        raise PrivFaceError(ErrorCode.ENGINE_FAILED, "The recognizer gave no usable template.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,6 +68,16 @@ class Stranger:
     camera: str
     visits: int = 1
     faces: tuple[RememberedFace, ...] = field(default=(), repr=False)
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "id": self.id,
+            "number": self.number,
+            "visits": self.visits,
+            "camera": self.camera,
+            "first_seen": to_wire_time(self.first_seen),
+            "last_seen": to_wire_time(self.last_seen),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

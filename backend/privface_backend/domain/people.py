@@ -17,15 +17,25 @@ _JOINERS: Final = dict.fromkeys(map(ord, "\u200c\u200d"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A member of the household. ``id``: a UUID that never changes; the name can."""
+    """A member of the household. ``id``: a UUID that never changes; the name can.
+
+    ``ignored``: they are recognized, but nobody is told.
+    """
 
     id: str
     name: str = field(repr=False)
     created_at: datetime
     faces: int = 0
+    ignored: bool = False
 
     def to_dict(self) -> dict[str, object]:
-        return {"id": self.id, "name": self.name, "created_at": to_wire_time(self.created_at), "faces": self.faces}
+        return {
+            "id": self.id,
+            "name": self.name,
+            "created_at": to_wire_time(self.created_at),
+            "faces": self.faces,
+            "ignored": self.ignored,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from privface_backend.domain.matching import Contract, LevelMatchedGallery, Template
-from privface_backend.domain.memory import NegativeExample
+from privface_backend.domain.memory import NegativeExample, Stranger
 from privface_backend.domain.people import EnrolledFace, Person
 from privface_backend.plugins.ports import GalleryStore
 
@@ -23,6 +23,7 @@ class GallerySnapshot:
     ``gallery`` holds the templates of one contract; ``names`` the people's names by id; ``sources`` the path of the
     picture that each face came from, by face id. ``pictures`` gives the face of a person and a picture's digest,
     among the faces that have templates of this contract; ``contracts`` counts the templates of all contracts.
+    ``negatives`` and ``strangers`` are of this contract, too; ``ignored`` has the ids of people.
     """
 
     gallery: LevelMatchedGallery
@@ -35,7 +36,9 @@ class GallerySnapshot:
     contracts: Mapping[str, int] = field(default_factory=dict)
     negatives: tuple[NegativeExample, ...] = field(default=(), repr=False)
     ignored: frozenset[str] = frozenset()
+    strangers: tuple[Stranger, ...] = field(default=(), repr=False)
     revision: int = -1
+    memory_revision: int = -1
 
     @property
     def is_loaded(self) -> bool:
@@ -73,14 +76,14 @@ class GalleryIndex:
         self.refresh_if_changed(store)
 
     def refresh_if_changed(self, store: GalleryStore) -> bool:
-        """Read the store anew if it has changed since, by whatever process. Whether it had."""
-        revision = store.revision()
-        if revision == self._snapshot.revision:
+        """Read anew what of the store has changed since, by whatever process. Whether something had."""
+        now = _revisions(store)
+        if now == (self._snapshot.revision, self._snapshot.memory_revision):
             return False
         for _ in range(_READS):
             # Another process may write between the reads: what is kept was read within one revision.
-            before, revision = revision, self._read(store, revision)
-            if revision == before:
+            before, now = now, self._read(store, *now)
+            if now == before:
                 break
         return True
 
@@ -98,12 +101,43 @@ class GalleryIndex:
         else:
             self.refresh_if_changed(store)
 
-    def _read(self, store: GalleryStore, revision: int) -> int:
+    def put_stranger(self, store: GalleryStore, stranger: Stranger, *, new: bool) -> bool:
+        """Put a stranger into the store, and take them in without reading all others again."""
+        self.refresh_if_changed(store)
+        before = self._snapshot
+        if not store.memory.put_stranger(stranger, new=new):
+            return False
+        contract = None if self._contract is None else self._contract.key
+        # One more than before: no other process has written in between.
+        if stranger.contract == contract and _revisions(store) == (before.revision, before.memory_revision + 1):
+            others = (other for other in before.strangers if other.id != stranger.id)
+            self._snapshot = replace(
+                before,
+                strangers=tuple(sorted((*others, stranger), key=lambda one: one.number)),
+                memory_revision=before.memory_revision + 1,
+            )
+        else:
+            self.refresh_if_changed(store)
+        return True
+
+    def _read(self, store: GalleryStore, revision: int, memory_revision: int) -> tuple[int, int]:
+        """Read what is not of these revisions; the revisions after that."""
+        contract = self._contract
+        snapshot = self._snapshot if revision == self._snapshot.revision else self._read_gallery(store, revision)
+        self._snapshot = replace(
+            snapshot,
+            negatives=() if contract is None else tuple(store.memory.negatives(contract)),
+            strangers=() if contract is None else tuple(store.memory.strangers(contract)),
+            memory_revision=memory_revision,
+        )
+        return _revisions(store)
+
+    def _read_gallery(self, store: GalleryStore, revision: int) -> GallerySnapshot:
         templates = () if self._contract is None else tuple(store.templates(self._contract))
         people = tuple(store.people())
         faces = tuple(store.faces())
         enrolled = {template.face_id for template in templates}
-        self._snapshot = GallerySnapshot(
+        return GallerySnapshot(
             gallery=LevelMatchedGallery(templates),
             names={person.id: person.name for person in people},
             sources={face.id: face.source for face in faces},
@@ -112,9 +146,13 @@ class GalleryIndex:
             templates=templates,
             pictures={(face.person_id, face.picture_digest): face.id for face in faces if face.id in enrolled},
             contracts=store.contracts(),
+            ignored=frozenset(person.id for person in people if person.ignored),
             revision=revision,
         )
-        return store.revision()
+
+
+def _revisions(store: GalleryStore) -> tuple[int, int]:
+    return store.revision(), store.memory.revision()
 
 
 def _with_face(

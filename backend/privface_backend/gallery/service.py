@@ -13,6 +13,7 @@ import numpy as np
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.people import EnrolledFace, Person, clean_name, same_name
 from privface_backend.errors import PrivFaceError
+from privface_backend.gallery.changes import Changes
 from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.gallery.index import GalleryIndex, GallerySnapshot
 from privface_backend.plugins.ports import GalleryStore
@@ -60,8 +61,7 @@ class GalleryService:
         self._index: Final = index
         self._clock: Final = clock
         self._events: Final = events
-        self._callbacks: Final[list[Callable[[], None]]] = []
-        self._told = index.snapshot
+        self.changes: Final = Changes(index)
 
     @property
     def snapshot(self) -> GallerySnapshot:
@@ -74,8 +74,7 @@ class GalleryService:
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call ``callback`` on the event loop after each change; it must return at once. Returns how to stop it."""
-        self._callbacks.append(callback)
-        return lambda: self._callbacks.remove(callback)
+        return self.changes.on_people(callback)
 
     async def poll(self) -> bool:
         """Take in what other processes changed. Whether there was something.
@@ -113,7 +112,7 @@ class GalleryService:
                 details={"person_ids": [person.id for person in named]},
             )
         if not named:
-            raise _no_person()
+            raise no_person()
         return named[0]
 
     def people_named(self, name: str) -> tuple[Person, ...]:
@@ -131,7 +130,7 @@ class GalleryService:
         added = await self._storage.call(self._add_person, person, allow_duplicate)
         self._tell()
         if not added:
-            raise _person_exists(self.people_named(person.name))
+            raise person_exists(self.people_named(person.name))
         return person
 
     async def ensure_person(self, name: str) -> Person:
@@ -158,15 +157,15 @@ class GalleryService:
         cleaned = clean_name(name)
         others = tuple(person for person in self.people_named(cleaned) if person.id != person_id)
         if others and not allow_duplicate:
-            raise _person_exists(others)
+            raise person_exists(others)
         renamed = await self._storage.call(self._rename, person_id, cleaned)
         self._tell()
         if not renamed:
-            raise _no_person()
+            raise no_person()
         return await self.person(person_id)
 
     async def forget(self, person_id: str) -> dict[str, object]:
-        """Remove a person, their faces, templates and events, and overwrite what they held on the disk.
+        """Remove a person, all that names them or is about them, and overwrite what that held on the disk.
 
         The receipt says how much was removed; ``folder_pictures`` counts the faces that came from a directory: a
         picture that stays there is enrolled again the next time that the directory is.
@@ -177,7 +176,7 @@ class GalleryService:
         receipt = await self._storage.call(self._forget, person_id)
         self._tell()
         if receipt is None:
-            raise _no_person()
+            raise no_person()
         return receipt
 
     async def faces(self, person_id: str) -> tuple[EnrolledFace, ...]:
@@ -266,9 +265,13 @@ class GalleryService:
     def _forget(self, person_id: str) -> dict[str, object] | None:
         faces = self._store.faces(person_id)
         before = sum(self._store.contracts().values())
-        # Events first: killed in between, the person is still there to be forgotten again.
-        events = 0 if self._events is None else self._events.forget_person(person_id)
-        removed = self._store.remove_person(person_id)
+        with self._store.transaction():
+            # The person last: a log elsewhere may fail, and they are still there to be forgotten again.
+            events = 0 if self._events is None else self._events.forget_person(person_id)
+            explanations = 0 if self._events is None else self._events.forget_mentions(person_id)
+            visits = self._store.memory.remove_visits(person_id)
+            negatives = self._store.memory.remove_negatives(person_id)
+            removed = self._store.remove_person(person_id)
         self._refresh()
         if not removed:
             return None
@@ -277,6 +280,9 @@ class GalleryService:
             "faces": len(faces),
             "templates": before - sum(self._store.contracts().values()),
             "events": events,
+            "visits": visits,
+            "negatives": negatives,
+            "explanations": explanations,
             "folder_pictures": sum(bool(face.folder) for face in faces),
         }
 
@@ -302,18 +308,14 @@ class GalleryService:
         return self._index.refresh_if_changed(self._store)
 
     def _tell(self) -> None:
-        snapshot = self._index.snapshot
-        if snapshot is not self._told:
-            self._told = snapshot
-            for callback in tuple(self._callbacks):
-                callback()
+        self.changes.tell()
 
     def _new_person(self, name: str) -> Person:
         return Person(id=str(uuid.uuid4()), name=clean_name(name), created_at=self._clock())
 
     def _require(self, person_id: str) -> None:
         if person_id not in self.snapshot.names:
-            raise _no_person()
+            raise no_person()
 
     def _check(self, represented: RepresentedFace) -> None:
         contract = self._index.contract
@@ -328,10 +330,12 @@ class GalleryService:
             raise PrivFaceError(ErrorCode.ENGINE_FAILED, "The recognizer gave no usable template.")
 
 
-def _no_person() -> PrivFaceError:
+def no_person() -> PrivFaceError:
+    """The error ``person_not_found``."""
     return PrivFaceError(ErrorCode.PERSON_NOT_FOUND, "There is no such person.")
 
 
-def _person_exists(people: tuple[Person, ...]) -> PrivFaceError:
+def person_exists(people: tuple[Person, ...]) -> PrivFaceError:
+    """The error of that code, which names the id of the first of ``people``."""
     details = {"person_id": people[0].id} if people else {}
     return PrivFaceError(ErrorCode.PERSON_EXISTS, "There is a person of that name already.", details=details)

@@ -6,7 +6,9 @@ Detectors, aligners, recognizers and anonymizers are made and run on the lane's 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -14,6 +16,7 @@ from privface_backend.domain.faces import DetectedFace, LandmarkSet, Vectors
 from privface_backend.domain.frames import Frame, Pixels
 from privface_backend.domain.geometry import Points, Size
 from privface_backend.domain.matching import Contract, Template
+from privface_backend.domain.memory import KeptVisit, NegativeExample, Stranger
 from privface_backend.domain.people import EnrolledFace, Person
 from privface_backend.protocol import Event
 
@@ -165,10 +168,17 @@ class GalleryStore(Protocol):
     Each method raises ``storage_full`` or ``storage_failed`` where the disk does not follow.
     """
 
+    @property
+    def memory(self) -> VisitMemory:
+        """What it remembers of visits, besides."""
+
     def close(self) -> None: ...
 
+    def transaction(self) -> AbstractContextManager[object]:
+        """What is done to the store and its memory inside the block holds whole, or not at all."""
+
     def people(self) -> Sequence[Person]:
-        """All, with their counts of faces, oldest first."""
+        """All, with their counts of faces, and whether they are ignored; oldest first."""
 
     def add_person(self, person: Person, *, allow_duplicate: bool = True) -> bool:
         """False: somebody has that name, in a reader's eyes, and ``allow_duplicate`` is off."""
@@ -178,6 +188,9 @@ class GalleryStore(Protocol):
 
     def remove_person(self, person_id: str) -> bool:
         """Remove the person, their faces and templates, and overwrite what they held."""
+
+    def set_ignored(self, person_id: str, ignored: bool) -> bool:
+        """False: there is no such person."""
 
     def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]: ...
 
@@ -198,3 +211,62 @@ class GalleryStore(Protocol):
 
     def revision(self) -> int:
         """Changes whenever the gallery's contents have changed, by whatever process."""
+
+
+class VisitMemory(Protocol):
+    """Keeps, beside the gallery, what is remembered of visits. What is removed is overwritten, and so is what goes
+    along with a person who is removed: their negative examples, and the visits that name them.
+
+    The faces of what is given must be of its contract.
+
+    Each method raises ``storage_full`` or ``storage_failed`` where the disk does not follow.
+    """
+
+    def keep_visit(self, visit: KeptVisit) -> bool:
+        """Keep a visit, in the place of an older one of its id. False: the person or stranger it names is gone.
+
+        Raises:
+            PrivFaceError: ``engine_failed``: the faces are not of the contract.
+        """
+
+    def visit(self, visit_id: str) -> KeptVisit | None: ...
+
+    def next_stranger_number(self) -> int:
+        """A number that no stranger has had, from 1, and that none will be given again."""
+
+    def put_stranger(self, stranger: Stranger, *, new: bool = False) -> bool:
+        """Add a stranger, or without ``new`` change one. False: there is none to change.
+
+        Raises:
+            PrivFaceError: ``conflict``: another one has the number, or, with ``new``, the id; ``engine_failed``.
+        """
+
+    def strangers(self, contract: Contract | None = None) -> Sequence[Stranger]:
+        """Those of a contract, or all; the lowest number first."""
+
+    def remove_stranger(self, stranger_id: str, *, heir: str | None = None) -> bool:
+        """Remove a stranger and their visits; ``heir``: the person whose those visits are from now on instead."""
+
+    def add_negative(self, negative: NegativeExample) -> bool:
+        """Add an example, in the place of an older one of its id. False: there is no such person.
+
+        Raises:
+            PrivFaceError: ``engine_failed``.
+        """
+
+    def negatives(self, contract: Contract | None = None) -> Sequence[NegativeExample]:
+        """Those of a contract, or all; the oldest first."""
+
+    def remove_negative(self, negative_id: str) -> bool: ...
+
+    def remove_negatives(self, person_id: str) -> int:
+        """Remove a person's. How many there were."""
+
+    def remove_visits(self, person_id: str) -> int:
+        """Remove the visits that name a person. How many there were."""
+
+    def purge(self, older_than: datetime) -> int:
+        """Remove the visits and strangers who were last seen before a time. How many there were."""
+
+    def revision(self) -> int:
+        """Changes whenever strangers or negative examples have been written, by whatever process."""

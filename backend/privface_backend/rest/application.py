@@ -11,7 +11,20 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from privface_backend.rest import cameras, docs_page, event_log, faces, health, identify, info, metrics, people, stream
+from privface_backend.rest import (
+    cameras,
+    corrections,
+    docs_page,
+    event_log,
+    faces,
+    health,
+    identify,
+    info,
+    metrics,
+    people,
+    strangers,
+    stream,
+)
 from privface_backend.rest.authentication import ATTEMPTS, AttemptLimit, authorize
 from privface_backend.rest.middleware import answer_errors, log_access, set_headers
 from privface_backend.rest.openapi import describe
@@ -24,7 +37,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = tuple(
         cameras.OPERATIONS,
         people.OPERATIONS,
         faces.OPERATIONS,
+        strangers.OPERATIONS,
         event_log.OPERATIONS,
+        corrections.OPERATIONS,
         stream.OPERATIONS,
         info.OPERATIONS,
         health.OPERATIONS,

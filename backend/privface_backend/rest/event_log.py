@@ -6,12 +6,14 @@ from typing import Final
 
 from aiohttp import web
 
+from privface_backend.domain.explanations import with_names
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Outcome, Scope
 from privface_backend.rest.documents import read_choice, read_moment, read_number
 from privface_backend.rest.operations import API, Operation, Parameter, answer_json, component
 from privface_backend.rest.services import SERVICES
 
+EVENT: Final = Parameter(name="event", place="path", description="The event's id.")
 _USUAL: Final = 50
 _MOST: Final = 500
 
@@ -45,7 +47,11 @@ async def show_event(request: web.Request) -> web.Response:
     event = await services.storage.call(services.events.get, request.match_info["event"])
     if event is None:
         raise PrivFaceError(ErrorCode.EVENT_NOT_FOUND, "There is no such event, or no longer.")
-    return web.json_response(event.to_dict())
+    explanation = await services.storage.call(services.events.explanation, event.event_id)
+    names = services.gallery.snapshot.names
+    return web.json_response(
+        event.to_dict() | {"explanation": None if explanation is None else with_names(explanation, names)}
+    )
 
 
 OPERATIONS: Final = (
@@ -84,10 +90,10 @@ OPERATIONS: Final = (
         path=f"{API}/events/{{event}}",
         handler=show_event,
         tag="Events",
-        summary="One event",
+        summary="One event, and why it came out as it did",
         scope=Scope.IDENTIFY,
-        parameters=(Parameter(name="event", place="path", description="The event's id."),),
-        answers={200: answer_json(component("Event"), "The event.")},
+        parameters=(EVENT,),
+        answers={200: answer_json(component("EventDetail"), "The event; its explanation is null where none is kept.")},
         errors=(ErrorCode.EVENT_NOT_FOUND,),
     ),
 )

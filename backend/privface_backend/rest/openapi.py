@@ -9,6 +9,7 @@ from typing import Final
 from privface_backend import __version__
 from privface_backend.errors import http_status
 from privface_backend.protocol import ErrorCode
+from privface_backend.rest.memory_schemas import MEMORY_COMPONENTS
 from privface_backend.rest.operations import Answer, Operation, answer_json, component
 from privface_backend.rest.schemas import COMPONENTS
 
@@ -16,6 +17,7 @@ _TAGS: Final = {
     "Recognition": "Pictures, videos and camera frames in, identifications out.",
     "Cameras": "Which cameras there are and how they are set.",
     "People": "Who is enrolled.",
+    "Strangers": "Who has no name and may come back.",
     "Events": "What was decided, when it happened or later.",
     "Service": "The backend itself.",
 }
@@ -44,7 +46,7 @@ def describe(operations: Iterable[Operation]) -> dict[str, object]:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": dict(paths),
         "components": {
-            "schemas": dict(COMPONENTS),
+            "schemas": {**COMPONENTS, **MEMORY_COMPONENTS},
             "securitySchemes": {
                 "token": {
                     "type": "http",

@@ -83,6 +83,10 @@ _FRAME_CARD: Final = {
     "requestor": _or_null(component("Requestor")),
     "request_id": _TEXT_OR_NULL,
     "trigger": _TEXT_OR_NULL,
+    "more": {
+        "type": ["boolean", "null"],
+        "description": "Whether another frame of what this one shows will follow; null: not known.",
+    },
 }
 
 _IDENTIFICATION: Final = {
@@ -102,6 +106,38 @@ _CAMERA_STATE: Final = {
     "unknown_seen": {**_TIME_OR_NULL, "description": "When the last of the unknown was captured."},
     "last_event_id": _TEXT_OR_NULL,
     "ts": _TIME_OR_NULL,
+}
+
+_EVENT: Final = {
+    "schema": {"type": "integer"},
+    "event_id": _TEXT,
+    "visit_id": _TEXT,
+    "seq": _COUNT,
+    "ts": _TIME,
+    "captured_at": _TIME,
+    "expires_at": _TIME,
+    "camera": _TEXT,
+    "source": _one_of(FrameSource),
+    "source_event_id": _TEXT_OR_NULL,
+    "request_id": _TEXT_OR_NULL,
+    "requestor": _or_null(component("Requestor")),
+    "outcome": _one_of(Outcome),
+    "phase": _one_of(Phase),
+    **_PERSON_AND_SCORES,
+    "evidence": {
+        **_NUMBER_OR_NULL,
+        "description": "The decimal logarithm of how many times likelier the faces are of the nearest person than of a "
+        "stranger.",
+    },
+    "stranger": _or_null(component("StrangerRef")),
+    "corrects": {**_TEXT_OR_NULL, "description": "The event of this visit that is taken back."},
+    "faces": _COUNT,
+    "box": _or_null(BOX),
+    "votes": _COUNTS_BY_NAME,
+    "reason": _one_of(Reason),
+    "privacy": component("Privacy"),
+    "engine": component("EngineNames"),
+    "latency_ms": _NUMBERS_BY_NAME,
 }
 
 _API_VERSIONS: Final = {"api_version": {"type": "integer"}, "min_api_version": {"type": "integer"}}
@@ -196,31 +232,10 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "visits": {**list_of(_TEXT), "description": "The visits that the faces belong to."},
         }
     ),
-    "Event": record(
-        {
-            "schema": {"type": "integer"},
-            "event_id": _TEXT,
-            "visit_id": _TEXT,
-            "seq": _COUNT,
-            "ts": _TIME,
-            "captured_at": _TIME,
-            "expires_at": _TIME,
-            "camera": _TEXT,
-            "source": _one_of(FrameSource),
-            "source_event_id": _TEXT_OR_NULL,
-            "request_id": _TEXT_OR_NULL,
-            "requestor": _or_null(component("Requestor")),
-            "outcome": _one_of(Outcome),
-            "phase": _one_of(Phase),
-            **_PERSON_AND_SCORES,
-            "faces": _COUNT,
-            "box": _or_null(BOX),
-            "votes": _COUNTS_BY_NAME,
-            "reason": _one_of(Reason),
-            "privacy": component("Privacy"),
-            "engine": component("EngineNames"),
-            "latency_ms": _NUMBERS_BY_NAME,
-        }
+    "Event": record(_EVENT),
+    "EventDetail": record({**_EVENT, "explanation": _or_null(component("Explanation"))}),
+    "StrangerRef": record(
+        {"id": _TEXT, "number": _COUNT, "visit": {**_COUNT, "description": "Which of their visits, from 1."}}
     ),
     "EventPage": record(
         {
@@ -228,7 +243,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "before": {**_TEXT_OR_NULL, "description": "The cursor of the next older page; null: there is none."},
         }
     ),
-    "Person": record({"id": _TEXT, "name": _TEXT, "created_at": _TIME, "faces": _COUNT}),
+    "Person": record({"id": _TEXT, "name": _TEXT, "created_at": _TIME, "faces": _COUNT, "ignored": _FLAG}),
     "PersonName": record(
         {
             "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
@@ -253,10 +268,13 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "faces": _COUNT,
             "templates": _COUNT,
             "events": _COUNT,
+            "visits": _COUNT,
+            "negatives": _COUNT,
+            "explanations": _COUNT,
             "folder_pictures": _COUNT,
         },
-        description="What was removed. folder_pictures: faces that came from pictures in an enrolled folder, "
-        "which are enrolled again if they stay there.",
+        description="What was removed. explanations: those of others' events, which mentioned them; folder_pictures: "
+        "faces that came from pictures in an enrolled folder, which are enrolled again if they stay there.",
     ),
     "PersonState": record(
         {

@@ -12,6 +12,7 @@ from aiohttp import web
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus
 from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.memory import MemoryService
 from privface_backend.gallery.service import GalleryService
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
@@ -80,6 +81,7 @@ class Services:
     cameras: Cameras
     household: Household
     gallery: GalleryService
+    memory: MemoryService
     index: GalleryIndex
     storage: StorageThread
     events: EventLog

@@ -45,6 +45,7 @@ class Database:
         self.path: Final = path
         self._lock = threading.RLock()
         self._scrub_due = False
+        self._scrub_wanted = False
         with _opening(path), translated(path):
             if is_new(path):
                 _create(path, migrations)
@@ -68,19 +69,46 @@ class Database:
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """All of the block or nothing of it. ``durable``: when it ends, a power cut can't take it back.
 
+        One inside another ends with the outer one, which says how durable both are, and which what was to be
+        scrubbed waits for.
+
         Raises:
             PrivFaceError: ``storage_full``, ``storage_failed``; ``conflict``, a constraint of the tables.
         """
-        with self._lock, translated(self.path), self._synchronous(durable):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+        with self._lock, translated(self.path):
+            if self._connection.in_transaction:
+                with self._savepoint():
+                    yield self._connection
+                return
+            self._scrub_wanted = False
+            with self._synchronous(durable), self._outermost():
                 yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # SQLite has rolled back by itself where the disk was full.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+            if self._scrub_wanted:
+                self.scrub()
+
+    @contextlib.contextmanager
+    def _outermost(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself where the disk was full.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        self._connection.execute("SAVEPOINT inner_one")
+        try:
+            yield
+            self._connection.execute("RELEASE inner_one")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO inner_one")
+                self._connection.execute("RELEASE inner_one")
+            raise
 
     @contextlib.contextmanager
     def _synchronous(self, durable: bool) -> Iterator[None]:
@@ -99,11 +127,15 @@ class Database:
             return self._connection.execute(query, values).fetchall()
 
     def scrub(self) -> bool:
-        """Write the file anew without what was deleted, and empty the log. False: put off, since others use the file.
+        """Write the file anew without what was deleted, and empty the log. False: put off, since others use the file,
+        or to the end of the transaction that this is called in.
 
         Overwriting deleted rows is not enough: copies of rows stay behind where SQLite moved them between pages.
         """
         with self._lock, translated(self.path):
+            if self._connection.in_transaction:
+                self._scrub_wanted = True
+                return False
             try:
                 self._connection.execute("VACUUM")
                 busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
+from privface_backend.domain.explanations import Explanation, without_person
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Event, Outcome
 from privface_backend.storage.database import Database
@@ -20,6 +22,11 @@ _PAGE: Final = """
       AND (:camera IS NULL OR camera = :camera) AND (:person_id IS NULL OR person_id = :person_id)
       AND (:outcome IS NULL OR outcome = :outcome) AND (:since IS NULL OR ts >= :since)
 """
+_EXPLAIN: Final = """
+    INSERT INTO explanations (event_id, body, digest) VALUES (?, ?, ?)
+    ON CONFLICT (event_id) DO UPDATE SET body = excluded.body, digest = excluded.digest
+"""
+_NONE: Final[Mapping[str, Explanation]] = MappingProxyType({})
 _NEWEST_FIRST: Final = _PAGE + "ORDER BY serial DESC LIMIT :limit"
 _OLDEST_FIRST: Final = _PAGE + "ORDER BY serial ASC LIMIT :limit"
 
@@ -33,16 +40,31 @@ class EventLog:
     def append(self, event: Event) -> None:
         self.extend((event,))
 
-    def extend(self, events: Iterable[Event]) -> None:
-        """Add events, all or none; one whose id is there already takes the place of the older one."""
+    def extend(self, events: Iterable[Event], explanations: Mapping[str, Explanation] = _NONE) -> None:
+        """Add events, all or none; one whose id is there already takes the place of the older one.
+
+        ``explanations``: plain JSON by event id; those of events that are not among ``events`` are left out.
+        """
+        rows = [_row(event) for event in events]
+        added = {row[0] for row in rows}
+        explained = [(_storable(event_id), explanation) for event_id, explanation in explanations.items()]
         with self._database.transaction() as connection:
             connection.executemany(
                 "INSERT INTO events (event_id, ts, camera, person_id, outcome, body, digest) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO UPDATE SET ts = excluded.ts, "
                 "camera = excluded.camera, person_id = excluded.person_id, outcome = excluded.outcome, "
                 "body = excluded.body, digest = excluded.digest",
-                [_row(event) for event in events],
+                rows,
             )
+            connection.executemany(
+                _EXPLAIN,
+                [_explanation_row(event_id, why) for event_id, why in explained if event_id in added],
+            )
+
+    def explanation(self, event_id: str) -> dict[str, Any] | None:
+        """Why an event came out as it did, as it was given; None: nothing is known of that (any more)."""
+        found = self._database.rows("SELECT body FROM explanations WHERE event_id = ?", (_storable(event_id),))
+        return dict(json.loads(found[0][0])) if found else None
 
     def get(self, event_id: str) -> Event | None:
         found = self._database.rows("SELECT body FROM events WHERE event_id = ?", (_storable(event_id),))
@@ -92,6 +114,21 @@ class EventLog:
             self._database.scrub()
         return removed
 
+    def forget_mentions(self, person_id: str) -> int:
+        """Take a person out of the explanations of events that name somebody else or nobody, and overwrite what that
+        held. How many explanations there were."""
+        with self._database.transaction(durable=True) as connection:
+            rows = connection.execute(
+                "SELECT event_id, body FROM explanations WHERE instr(body, ?) > 0", (json.dumps(person_id)[1:-1],)
+            ).fetchall()
+            changed = [
+                _explanation_row(event_id, without_person(json.loads(body), person_id)) for event_id, body in rows
+            ]
+            connection.executemany(_EXPLAIN, changed)
+        if changed:
+            self._database.scrub()
+        return len(changed)
+
     def purge(self, older_than: datetime) -> int:
         """Remove the events from before a time. How many there were."""
         with self._database.transaction() as connection:
@@ -116,6 +153,10 @@ def _row(event: Event) -> tuple[Any, ...]:
         event.outcome.value,
         json.dumps(event.to_dict(), separators=(",", ":")),
     )
+
+
+def _explanation_row(event_id: str, explanation: Explanation) -> tuple[Any, ...]:
+    return sealed("explanations", event_id, json.dumps(explanation, separators=(",", ":"), default=dict))
 
 
 def _event(body: str) -> Event:

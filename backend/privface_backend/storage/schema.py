@@ -67,6 +67,60 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         digest BLOB NOT NULL
     );
     """,
+    """
+    CREATE TABLE ignored (
+        person_id TEXT PRIMARY KEY REFERENCES people (id) ON DELETE CASCADE,
+        digest BLOB NOT NULL
+    );
+    CREATE TABLE strangers (
+        id TEXT PRIMARY KEY,
+        number INTEGER NOT NULL UNIQUE,
+        contract TEXT NOT NULL,
+        first_seen TEXT NOT NULL,
+        last_seen TEXT NOT NULL,
+        camera TEXT NOT NULL,
+        visits INTEGER NOT NULL,
+        digest BLOB NOT NULL
+    );
+    CREATE TABLE visits (
+        id TEXT PRIMARY KEY,
+        camera TEXT NOT NULL,
+        last_seen TEXT NOT NULL,
+        contract TEXT NOT NULL,
+        person_id TEXT REFERENCES people (id) ON DELETE CASCADE,
+        stranger_id TEXT REFERENCES strangers (id) ON DELETE CASCADE,
+        digest BLOB NOT NULL
+    );
+    CREATE INDEX visits_by_person ON visits (person_id);
+    CREATE INDEX visits_by_stranger ON visits (stranger_id);
+    CREATE TABLE negatives (
+        id TEXT PRIMARY KEY,
+        person_id TEXT NOT NULL REFERENCES people (id) ON DELETE CASCADE,
+        contract TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        digest BLOB NOT NULL
+    );
+    CREATE INDEX negatives_by_person ON negatives (person_id);
+    CREATE TABLE remembered (
+        visit_id TEXT REFERENCES visits (id) ON DELETE CASCADE,
+        stranger_id TEXT REFERENCES strangers (id) ON DELETE CASCADE,
+        negative_id TEXT REFERENCES negatives (id) ON DELETE CASCADE,
+        method TEXT NOT NULL,
+        relative REAL NOT NULL,
+        weight REAL NOT NULL,
+        vector BLOB NOT NULL,
+        digest BLOB NOT NULL,
+        CHECK ((visit_id IS NULL) + (stranger_id IS NULL) + (negative_id IS NULL) = 2)
+    );
+    CREATE UNIQUE INDEX remembered_by_visit ON remembered (visit_id, method, relative);
+    CREATE UNIQUE INDEX remembered_by_stranger ON remembered (stranger_id, method, relative);
+    CREATE UNIQUE INDEX remembered_by_negative ON remembered (negative_id, method, relative);
+    CREATE TABLE explanations (
+        event_id TEXT PRIMARY KEY REFERENCES events (event_id) ON DELETE CASCADE,
+        body TEXT NOT NULL,
+        digest BLOB NOT NULL
+    );
+    """,
 )
 """One script a version: the file's ``user_version`` counts how many were run. Never change one that was released."""
 
@@ -77,6 +131,12 @@ SEALED_ROWS: Final[Mapping[str, str]] = {
     "templates": "SELECT face_id, contract, method, relative, vector, digest FROM templates",
     "events": "SELECT event_id, ts, camera, person_id, outcome, body, digest FROM events",
     "tokens": "SELECT id, name, scopes, prefix, hash, created_at, digest FROM tokens",
+    "ignored": "SELECT person_id, digest FROM ignored",
+    "strangers": "SELECT id, number, contract, first_seen, last_seen, camera, visits, digest FROM strangers",
+    "visits": "SELECT id, camera, last_seen, contract, person_id, stranger_id, digest FROM visits",
+    "negatives": "SELECT id, person_id, contract, created_at, digest FROM negatives",
+    "remembered": "SELECT visit_id, stranger_id, negative_id, method, relative, weight, vector, digest FROM remembered",
+    "explanations": "SELECT event_id, body, digest FROM explanations",
 }
 """Each table's columns in the order that its rows are sealed in, their digest last."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.people import EnrolledFace, Person, same_name
+from privface_backend.engines.galleries.memory_visits import DictVisitMemory
 from privface_backend.errors import PrivFaceError
 from privface_backend.plugins.ports import EngineContext
 from privface_backend.protocol import ErrorCode
@@ -21,9 +24,26 @@ class MemoryGalleryStore:
         self._faces: dict[str, EnrolledFace] = {}
         self._templates: dict[tuple[str, str], tuple[Template, ...]] = {}
         self._revision = 0
+        self._memory = DictVisitMemory(self._people)
+
+    @property
+    def memory(self) -> DictVisitMemory:
+        return self._memory
 
     def close(self) -> None:
         """Nothing to do."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        tables: tuple[dict[Any, Any], ...] = (self._people, self._faces, self._templates, *self._memory.tables)
+        before = [dict(table) for table in tables]
+        try:
+            yield
+        except BaseException:
+            for table, rows in zip(tables, before, strict=True):
+                table.clear()
+                table.update(rows)
+            raise
 
     def people(self) -> Sequence[Person]:
         counts = Counter(face.person_id for face in self._faces.values())
@@ -51,7 +71,17 @@ class MemoryGalleryStore:
             return False
         for face in self.faces(person_id):
             self._drop_face(face.id)
+        self._memory.remove_negatives(person_id)
+        self._memory.remove_visits(person_id)
         self._revision += 1
+        return True
+
+    def set_ignored(self, person_id: str, ignored: bool) -> bool:
+        if person_id not in self._people:
+            return False
+        if self._people[person_id].ignored != ignored:
+            self._people[person_id] = replace(self._people[person_id], ignored=ignored)
+            self._revision += 1
         return True
 
     def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]:
@@ -101,7 +131,8 @@ class MemoryGalleryStore:
 
     def _drop_face(self, face_id: str) -> None:
         del self._faces[face_id]
-        self._templates = {key: group for key, group in self._templates.items() if key[0] != face_id}
+        for key in [key for key in self._templates if key[0] == face_id]:
+            del self._templates[key]
 
 
 def create(_context: EngineContext) -> MemoryGalleryStore:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Final, cast
 
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.people import EnrolledFace, Person, same_name
 from privface_backend.domain.privacy import PrivacyLevel
 from privface_backend.engines.galleries.codec import PlainCodec, TemplateCodec
+from privface_backend.engines.galleries.rows import count_up, to_text
+from privface_backend.engines.galleries.sqlite_visits import SqliteVisitMemory
 from privface_backend.errors import PrivFaceError
 from privface_backend.plugins.ports import EngineContext
 from privface_backend.protocol import ErrorCode
-from privface_backend.storage.database import Database, put_meta
+from privface_backend.storage.database import Database
 from privface_backend.storage.schema import sealed
 
 _REVISION: Final = "gallery_revision"
 _PEOPLE: Final = """
-    SELECT people.id, name, people.created_at, count(faces.id) FROM people
-    LEFT JOIN faces ON faces.person_id = people.id GROUP BY people.id ORDER BY people.created_at, people.rowid
+    SELECT people.id, name, people.created_at, count(faces.id), ignored.person_id IS NOT NULL FROM people
+    LEFT JOIN faces ON faces.person_id = people.id LEFT JOIN ignored ON ignored.person_id = people.id
+    GROUP BY people.id ORDER BY people.created_at, people.rowid
 """
 _FACES: Final = """
     SELECT id, person_id, created_at, source, folder, picture_digest FROM faces
@@ -38,14 +42,28 @@ class SqliteGalleryStore:
     def __init__(self, database: Database, codec: TemplateCodec | None = None) -> None:
         self._database: Final = database
         self._codec: Final = codec or PlainCodec()
+        self._memory: Final = SqliteVisitMemory(database, self._codec)
+
+    @property
+    def memory(self) -> SqliteVisitMemory:
+        return self._memory
 
     def close(self) -> None:
         """Nothing to do: the database is its owner's."""
 
+    def transaction(self) -> AbstractContextManager[object]:
+        return self._database.transaction(durable=True)
+
     def people(self) -> Sequence[Person]:
         return tuple(
-            Person(id=person_id, name=name, created_at=datetime.fromisoformat(created_at), faces=faces)
-            for person_id, name, created_at, faces in self._database.rows(_PEOPLE)
+            Person(
+                id=person_id,
+                name=name,
+                created_at=datetime.fromisoformat(created_at),
+                faces=faces,
+                ignored=bool(ignored),
+            )
+            for person_id, name, created_at, faces, ignored in self._database.rows(_PEOPLE)
         )
 
     def add_person(self, person: Person, *, allow_duplicate: bool = True) -> bool:
@@ -56,9 +74,9 @@ class SqliteGalleryStore:
                 return False
             connection.execute(
                 "INSERT INTO people (id, name, created_at, digest) VALUES (?, ?, ?, ?)",
-                sealed("people", person.id, person.name, _to_text(person.created_at)),
+                sealed("people", person.id, person.name, to_text(person.created_at)),
             )
-            _bump(connection)
+            count_up(connection, _REVISION)
         return True
 
     def rename_person(self, person_id: str, name: str) -> bool:
@@ -68,12 +86,25 @@ class SqliteGalleryStore:
                 return False
             *_, digest = sealed("people", person_id, name, found[0])
             connection.execute("UPDATE people SET name = ?, digest = ? WHERE id = ?", (name, digest, person_id))
-            _bump(connection)
+            count_up(connection, _REVISION)
         self._database.scrub()
         return True
 
     def remove_person(self, person_id: str) -> bool:
         return self._remove("DELETE FROM people WHERE id = ?", person_id)
+
+    def set_ignored(self, person_id: str, ignored: bool) -> bool:
+        with self._database.transaction(durable=True) as connection:
+            if connection.execute("SELECT 1 FROM people WHERE id = ?", (person_id,)).fetchone() is None:
+                return False
+            changed = connection.execute("DELETE FROM ignored WHERE person_id = ?", (person_id,)).rowcount
+            if ignored:
+                connection.execute(
+                    "INSERT INTO ignored (person_id, digest) VALUES (?, ?)", sealed("ignored", person_id)
+                )
+            if ignored != bool(changed):
+                count_up(connection, _REVISION)
+        return True
 
     def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]:
         return tuple(
@@ -109,7 +140,7 @@ class SqliteGalleryStore:
                     for template in templates
                 ],
             )
-            _bump(connection)
+            count_up(connection, _REVISION)
 
     def remove_face(self, face_id: str) -> bool:
         return self._remove("DELETE FROM faces WHERE id = ?", face_id)
@@ -138,7 +169,7 @@ class SqliteGalleryStore:
         with self._database.transaction(durable=True) as connection:
             if connection.execute(statement, (row_id,)).rowcount == 0:
                 return False
-            _bump(connection)
+            count_up(connection, _REVISION)
         self._database.scrub()
         return True
 
@@ -153,22 +184,12 @@ def _insert_face(connection: sqlite3.Connection, face: EnrolledFace) -> None:
                 "faces",
                 face.id,
                 face.person_id,
-                _to_text(face.created_at),
+                to_text(face.created_at),
                 face.source,
                 face.folder,
                 face.picture_digest,
             ),
         )
-
-
-def _bump(connection: sqlite3.Connection) -> None:
-    """Count a change of the gallery, where other processes see it."""
-    found = connection.execute("SELECT value FROM meta WHERE key = ?", (_REVISION,)).fetchone()
-    put_meta(connection, _REVISION, str(int(found[0]) + 1 if found else 1))
-
-
-def _to_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def create(context: EngineContext) -> SqliteGalleryStore:
