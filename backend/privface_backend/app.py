@@ -21,6 +21,7 @@ from privface_backend.domain.visits import VisitRules
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
 from privface_backend.gallery.folder import watch_folder
+from privface_backend.gallery.keeper import MemoryKeeper
 from privface_backend.models.store import WeightsStore
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.projection import MqttProjection
@@ -29,6 +30,7 @@ from privface_backend.mqtt.topics import Command
 from privface_backend.pipeline.cameras import Camera, Cameras
 from privface_backend.pipeline.household import CameraState, Household, PersonState
 from privface_backend.pipeline.intake import Intake, VisitSettings
+from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visits import VisitTiming
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import Event, StreamMessage
@@ -136,6 +138,7 @@ class _Parts:
         self._projection: Final = MqttProjection(self._link, lambda: settings.privacy.parameter)
         self._cameras: Final = Cameras(on_change=self._camera_changed)
         self._writer: Final[Writer[Told]] = Writer("events", self._write)
+        self._keeper: Final = MemoryKeeper(core.memory, core.index)
         self._intake: Final = Intake(
             recognition=core.recognition,
             index=core.index,
@@ -145,11 +148,21 @@ class _Parts:
             record=self._record,
             clock=core.clock,
             settings=_visit_settings(settings, core.recognition.rules.decision),
+            strangers=self._make_strangers() if core.memory.keeps else None,
             wake=self._wake.set,
         )
         self._trouble: PrivFaceError | None = None
         core.gallery.on_change(self._take_people)
         self._bus.call(self._to_mqtt)
+
+    def _make_strangers(self) -> Strangers:
+        recognition, index = self._core.recognition, self._core.index
+        return Strangers(
+            keeper=self._keeper,
+            model=lambda: recognition.model,
+            contract=lambda: "" if index.contract is None else index.contract.key,
+            rules=recognition.rules.decision,
+        )
 
     async def restore(self) -> None:
         """Take over people and what was last seen of them."""
@@ -158,6 +171,7 @@ class _Parts:
         self._take_people()
         if kept := await self._core.storage.call(self._core.database.get_meta, _SIGHTINGS):
             self._household.restore(json.loads(kept))
+        await self._keeper.load()
 
     def backend(self) -> Backend:
         core = self._core
@@ -203,6 +217,7 @@ class _Parts:
             "states",
             follow_states(self._intake.pass_time, self._intake.next_due, core.clock, self._wake),
         )
+        yield "visits", self._keeper.run()
         yield "sightings", self._keep_sightings()
         yield "gallery", poll(core.gallery.poll, _POLL_SECONDS, "Reading the gallery")
         yield (
@@ -253,7 +268,9 @@ class _Parts:
         # A frame that was looked at while a person was forgotten must not bring them back.
         people = self._core.index.snapshot.names
         kept = [(event, why) for event, why in told if event.person_id is None or event.person_id in people]
-        self._core.events.extend(event for event, _ in kept)
+        self._core.events.extend(
+            (event for event, _ in kept), {event.event_id: why for event, why in kept if why is not None}
+        )
 
     def _take_people(self) -> None:
         people = self._core.index.snapshot.people

@@ -92,9 +92,9 @@ def turn(face: DetectedFace) -> float:
 def weigh(face: DetectedFace, relative: float, sharpness: float | None) -> float:
     """How much a usable face counts among the others of its visit, 0.05 to 1."""
     size = min(1.0, face.width / 64.0)
-    pose = max(0.0, 1.0 - turn(face)) ** 1.5
+    pose = float(max(0.0, 1.0 - turn(face)) ** 1.5)
     # Under 0.9 the detector saw a face turned down, half hidden or cut off, whose landmarks are guessed.
-    sure = min(1.0, max(0.0, (face.score - 0.6) / 0.3)) ** 2
+    sure = float(min(1.0, max(0.0, (face.score - 0.6) / 0.3)) ** 2)
     strength = 1.0 / (1.0 + (relative / 0.04) ** 2)
     detail = 1.0 if sharpness is None else float(np.exp(min(0.0, 0.5 * (sharpness + 0.5))))
     return max(_LEAST_WEIGHT, min(1.0, size * pose * sure * strength * detail))

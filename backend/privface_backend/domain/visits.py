@@ -39,7 +39,7 @@ class VisitRules:
     """How many usable faces it takes: ``provisional``, ``confirmed``: to say a name; ``unknown``, ``sure_unknown``:
     that it is nobody enrolled; ``unusable``: faces seen without a usable one before that is said.
 
-    ``unknown_weight``: how much these faces must weigh together, so that somebody far away is waited for.
+    ``unknown_weight``: what the best ``unknown`` faces must weigh together, so that somebody far away is waited for.
     ``firmness``: so many deviations a name that was said may fall below its threshold before it is taken back, and only
     ``challengers`` newer faces that are about as good as those that it stood on (``comparable``: that share of their
     mean weight) can take it back: a head that turns away says nothing against a name.
@@ -53,7 +53,7 @@ class VisitRules:
     unusable: int = 12
     unknown_weight: float = 1.0
     firmness: float = 0.7
-    challengers: int = 3
+    challengers: int = 5
     comparable: float = 0.9
 
 
@@ -200,8 +200,8 @@ class Visit:
         if decision.outcome is Outcome.KNOWN:
             return self._phased(decision, rules.provisional, rules.confirmed, settled=settled)
         doubtful = decision.excess >= -rules.firmness
-        weight = sum(evidence.weighed.weight for evidence in self._evidence)
-        if not settled and weight < rules.unknown_weight and decision.usable < WINDOW:
+        best = sorted((evidence.weighed.weight for evidence in self._evidence), reverse=True)
+        if not settled and sum(best[: rules.unknown]) < rules.unknown_weight and decision.usable < WINDOW:
             return None
         return self._phased(
             decision, rules.sure_unknown if doubtful else rules.unknown, rules.sure_unknown, settled=settled

@@ -27,26 +27,27 @@ class Keeper(Protocol):
 
     def keep_visit(self, visit: KeptVisit) -> None: ...
 
-    def put_stranger(self, stranger: Stranger) -> None: ...
+    def put_stranger(self, stranger: Stranger, *, new: bool = False) -> None: ...
+
+    def known(self) -> Iterable[Stranger]:
+        """Those of the contract in use, what is still to be written included."""
+
+    def next_number(self) -> int:
+        """A number that no stranger had."""
 
 
 class Strangers:
-    """Gives unknown visits their stranger. ``known``: the strangers that are kept now, of the contract in use;
-    ``next_number``: a number that no stranger ever had."""
+    """Gives unknown visits their stranger. ``model``, ``contract``: of the engines in use."""
 
     def __init__(
         self,
         *,
         keeper: Keeper,
-        known: Callable[[], Iterable[Stranger]],
-        next_number: Callable[[], int],
         model: Callable[[], ScoreModel],
         contract: Callable[[], str],
         rules: DecisionRules,
     ) -> None:
         self._keeper: Final = keeper
-        self._known: Final = known
-        self._next_number: Final = next_number
         self._model: Final = model
         self._contract: Final = contract
         # Two visits are one stranger's as surely as a visit is somebody's who is enrolled; none leads another.
@@ -62,9 +63,13 @@ class Strangers:
         if update.statement is not None or update.ended:
             faces = live.visit.remember()
             if is_unknown and faces:
-                stranger = self._recognize(live, faces) if stranger is None else _merge(stranger, faces, live.last_seen)
+                new = False
+                if stranger is None:
+                    stranger = self._recognize(live, faces)
+                    new = stranger.visits == 1
+                stranger = _merge(stranger, faces, live.last_seen)
                 self._remember(live.visit.id, stranger)
-                self._keeper.put_stranger(stranger)
+                self._keeper.put_stranger(stranger, new=new)
             if said is not None and faces:
                 self._keeper.keep_visit(
                     KeptVisit(
@@ -92,18 +97,17 @@ class Strangers:
         """The stranger of an earlier visit whose faces these are, one visit on; else a new one."""
         # Two people who are there at once are not one.
         here = {stranger.id for visit_id, stranger in self._of_visit.items() if visit_id != live.visit.id}
-        known = {stranger.id: stranger for stranger in self._known() if stranger.id not in here}
+        known = {stranger.id: stranger for stranger in self._keeper.known() if stranger.id not in here}
         found = known.get(self._nearest(known, faces) or "")
         if found is not None:
-            return _merge(replace(found, visits=found.visits + 1, camera=live.camera), faces, live.last_seen)
+            return replace(found, visits=found.visits + 1, camera=live.camera)
         return Stranger(
             id=str(uuid4()),
-            number=self._next_number(),
+            number=self._keeper.next_number(),
             contract=self._contract(),
             first_seen=live.track.first_at,
             last_seen=live.last_seen,
             camera=live.camera,
-            faces=faces,
         )
 
     def _nearest(self, known: Mapping[str, Stranger], faces: tuple[RememberedFace, ...]) -> str | None:
