@@ -13,7 +13,7 @@ from privface_backend.cli.exits import Exit
 from privface_backend.cli.explain import _WHY
 from privface_backend.domain.people import Person
 from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
-from privface_backend.protocol import Outcome, Phase, Reason
+from privface_backend.protocol import Outcome, Phase, Reason, StrangerRef
 from privface_backend.storage.database import Database
 from privface_backend.storage.events import EventLog
 from support.cli import NO_BROKER, SYNTHETIC, Home
@@ -65,9 +65,9 @@ def remember(home: Home) -> tuple[Person, Person]:
             outcome=Outcome.UNKNOWN,
             phase=Phase.CONFIRMED,
             reason=Reason.BELOW_THRESHOLD,
+            stranger=StrangerRef(id=strangers[1].id, number=2, visit=3),
         )
-        seen = {"id": strangers[1].id, "number": 2, "visit": 3}
-        on.events.extend((named, unknown), {"event-2": explain(ada.id, ben.id, "gone", stranger=seen)})
+        on.events.extend((named, unknown), {"event-2": explain(ada.id, ben.id, "gone")})
     return ada, ben
 
 
@@ -144,6 +144,8 @@ def test_an_event_is_explained(home: Home) -> None:
         "08:15:30.125",
         "Ada",
         "Ben [b]",
+        "said not to be them",
+        "Lead over the next person: 0.10, needs 0.02",
         "Threshold: 0.47, measured on 451 strangers; 1 in 1,000 strangers reaches it among 8 people",
     ):
         assert part in told.out

@@ -145,14 +145,31 @@ def test_a_stranger_changes_but_one_who_is_gone_does_not_come_back(memory: Visit
     assert list(memory.strangers()) == []
 
 
-def test_a_number_and_an_id_are_one_stranger_s(memory: VisitMemory) -> None:
+def test_a_number_is_one_stranger_s(memory: VisitMemory) -> None:
     stranger = make_stranger(1)
     memory.put_stranger(stranger, new=True)
-    for other in (make_stranger(1), replace(stranger, number=2)):
-        with pytest.raises(PrivFaceError) as error:
-            memory.put_stranger(other, new=True)
-        assert error.value.code is ErrorCode.CONFLICT
+    with pytest.raises(PrivFaceError) as error:
+        memory.put_stranger(make_stranger(1), new=True)
+    assert error.value.code is ErrorCode.CONFLICT
     assert [plain(found) for found in memory.strangers()] == [plain(stranger)]
+
+
+def test_a_new_stranger_who_is_put_twice_is_one(memory: VisitMemory) -> None:
+    stranger = make_stranger(7)
+    for visits in (1, 2):
+        assert memory.put_stranger(replace(stranger, visits=visits), new=True)
+    assert [plain(found) for found in memory.strangers()] == [plain(replace(stranger, visits=2))]
+
+
+def test_a_number_that_was_put_counts_as_given(memory: VisitMemory) -> None:
+    assert memory.last_stranger_number() == 0
+    stranger = make_stranger(7)
+    memory.put_stranger(stranger, new=True)
+    memory.put_stranger(make_stranger(3), new=True)
+    memory.remove_stranger(stranger.id)
+    assert memory.last_stranger_number() == 7
+    assert memory.next_stranger_number() == 8
+    assert memory.last_stranger_number() == 8
 
 
 def test_a_stranger_goes_with_their_visits(memory: VisitMemory) -> None:

@@ -35,22 +35,33 @@ def explain(*person_ids: str, **changes: Any) -> dict[str, Any]:
             "sharpness": 0.4,
             "turn": 0.1,
             "brightness": 0.5,
+            "contrast": 0.3,
         },
         "reason": "ok",
     }
     nearest = [
-        {"person_id": person_id, "score": 0.4, "margin": 0.1, "threshold": 0.47, "evidence": -1.5}
-        for person_id in person_ids
+        {
+            "person_id": person_id,
+            "score": 0.4 - place / 10,
+            "threshold": 0.47,
+            "evidence": -1.5,
+            "behind": place / 10,
+            "not_them": place > 0,
+        }
+        for place, person_id in enumerate(person_ids)
     ]
     threshold = {
         "value": 0.47,
         "source": "measured on 451 strangers",
+        "naming": "balanced",
+        "caution": 0.0,
         "rate": 0.001,
         "people": 8,
         "relative": 0.032,
         "lightest": 0.0,
     }
-    whole = {"faces": [face], "nearest": nearest, "threshold": threshold, "stranger": None, "usable": 1, "seen": 3}
+    margin = {"needed": 0.02, "had": 0.1}
+    whole = {"margin": margin, "faces": [face], "nearest": nearest, "threshold": threshold, "usable": 1, "seen": 3}
     return {**whole, **changes}
 
 

@@ -58,23 +58,23 @@ def _tell_event(event: Event) -> Iterator[str]:
     moment = event.captured_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     outcome = f"{event.person or event.person_id}" if event.outcome is Outcome.KNOWN else event.outcome.value
     yield f"{event.camera}, {moment}: {outcome} ({event.phase.value})"
+    if event.stranger is not None:
+        yield f"Stranger {event.stranger.number}, visit {event.stranger.visit}"
     yield f"Why: {_WHY.get(event.reason.value, event.reason.value)} ({event.reason.value})"
 
 
 def _tell_why(explanation: Mapping[str, Any]) -> None:
-    if stranger := explanation.get("stranger"):
-        say(f"Stranger {stranger.get('number')}, visit {stranger.get('visit')}")
     say(f"Faces: {explanation.get('seen', 0)} seen, {explanation.get('usable', 0)} of use")
     if faces := explanation.get("faces"):
         titles = ("time", "width", "r", "detector", "sharpness", "turn", "brightness", "counts", "")
         _print_table(titles, [_face_cells(face) for face in faces])
     if nearest := explanation.get("nearest"):
         say("Nearest people:")
-        keys = ("score", "margin", "threshold", "evidence")
-        rows = [[str(entry["person"]), *(_number(entry.get(key)) for key in keys)] for entry in nearest]
-        _print_table(("", "score", "lead", "needs", "evidence"), rows)
+        _print_table(("", "score", "behind", "needs", "evidence", ""), [_person_cells(entry) for entry in nearest])
     if threshold := explanation.get("threshold"):
         say(_tell_threshold(threshold))
+    if (margin := explanation.get("margin")) and margin.get("had") is not None:
+        say(f"Lead over the next person: {_number(margin['had'])}, needs {_number(margin.get('needed'))}")
 
 
 def _face_cells(face: Mapping[str, Any]) -> list[str]:
@@ -87,6 +87,12 @@ def _face_cells(face: Mapping[str, Any]) -> list[str]:
         *(_number(quality.get(key)) for key in measures),
         str(face.get("reason", "")),
     ]
+
+
+def _person_cells(entry: Mapping[str, Any]) -> list[str]:
+    measures = ("score", "behind", "threshold", "evidence")
+    denied = "said not to be them" if entry.get("not_them") else ""
+    return [str(entry["person"]), *(_number(entry.get(key)) for key in measures), denied]
 
 
 def _tell_threshold(threshold: Mapping[str, Any]) -> str:

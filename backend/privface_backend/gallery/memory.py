@@ -75,9 +75,17 @@ class MemoryService:
         """
         return await self._storage.call(self._memory.next_stranger_number)
 
+    async def last_stranger_number(self) -> int:
+        """The highest number that was given to a stranger, or taken for one; 0: none was.
+
+        Raises:
+            PrivFaceError: ``storage_failed``.
+        """
+        return await self._storage.call(self._memory.last_stranger_number)
+
     async def put_stranger(self, stranger: Stranger, *, new: bool = False) -> bool:
-        """Add a stranger, or without ``new`` change one. False: they were not, since nothing is to be kept, or the one
-        to change has been named, forgotten or purged.
+        """Put a stranger in the place of an older one of the id, or with ``new`` there where there is none. False:
+        nothing is to be kept, or they are not new and have been named, forgotten or purged meanwhile.
 
         Raises:
             PrivFaceError: ``conflict``, ``engine_failed``, ``storage_full``, ``storage_failed``.

@@ -234,11 +234,15 @@ class VisitMemory(Protocol):
     def next_stranger_number(self) -> int:
         """A number that no stranger has had, from 1, and that none will be given again."""
 
+    def last_stranger_number(self) -> int:
+        """The highest number that was given to a stranger, or taken for one; 0: none was."""
+
     def put_stranger(self, stranger: Stranger, *, new: bool = False) -> bool:
-        """Add a stranger, or without ``new`` change one. False: there is none to change.
+        """Put a stranger in the place of an older one of the id, or with ``new`` there where there is none. False:
+        there is none, and they are not new.
 
         Raises:
-            PrivFaceError: ``conflict``: another one has the number, or, with ``new``, the id; ``engine_failed``.
+            PrivFaceError: ``conflict``: another one has the number; ``engine_failed``.
         """
 
     def strangers(self, contract: Contract | None = None) -> Sequence[Stranger]:

@@ -45,13 +45,16 @@ class DictVisitMemory:
         self._number += 1
         return self._number
 
+    def last_stranger_number(self) -> int:
+        return self._number
+
     def put_stranger(self, stranger: Stranger, *, new: bool = False) -> bool:
         _check(stranger.faces, stranger.contract)
         if not new and stranger.id not in self._strangers:
             return False
-        numbers = {other.number for other in self._strangers.values() if new or other.id != stranger.id}
-        if stranger.number in numbers or (new and stranger.id in self._strangers):
-            raise PrivFaceError(ErrorCode.CONFLICT, "There is a stranger of that id or number already.")
+        if any(other.number == stranger.number for other in self._strangers.values() if other.id != stranger.id):
+            raise PrivFaceError(ErrorCode.CONFLICT, "There is a stranger of that number already.")
+        self._number = max(self._number, stranger.number)
         self._strangers[stranger.id] = stranger
         self._revision += 1
         return True

@@ -13,7 +13,7 @@ from privface_backend.domain.memory import KeptVisit, NegativeExample, Remembere
 from privface_backend.domain.privacy import PrivacyLevel
 from privface_backend.engines.galleries.codec import TemplateCodec
 from privface_backend.engines.galleries.rows import count_up, exists, to_text
-from privface_backend.storage.database import Database
+from privface_backend.storage.database import Database, put_meta
 from privface_backend.storage.schema import sealed
 
 _REVISION: Final = "memory_revision"
@@ -30,8 +30,6 @@ _PUT_VISIT: Final = """
 _PUT_STRANGER: Final = """
     INSERT INTO strangers (id, number, contract, first_seen, last_seen, camera, visits, digest)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_CHANGE_STRANGER: Final = """
     ON CONFLICT (id) DO UPDATE SET number = excluded.number, contract = excluded.contract,
     first_seen = excluded.first_seen, last_seen = excluded.last_seen, camera = excluded.camera,
     visits = excluded.visits, digest = excluded.digest
@@ -108,6 +106,9 @@ class SqliteVisitMemory:
         with self._database.transaction(durable=True) as connection:
             return count_up(connection, _NUMBER)
 
+    def last_stranger_number(self) -> int:
+        return int(self._database.get_meta(_NUMBER) or 0)
+
     def put_stranger(self, stranger: Stranger, *, new: bool = False) -> bool:
         check_faces(stranger.faces, stranger.contract)
         row = sealed(
@@ -120,10 +121,13 @@ class SqliteVisitMemory:
             stranger.camera,
             int(stranger.visits),
         )
-        with self._database.transaction() as connection:
+        # A number that was told must not come back after a power cut.
+        with self._database.transaction(durable=new) as connection:
             if not new and not exists(connection, _STRANGER, stranger.id):
                 return False
-            connection.execute(_PUT_STRANGER + ("" if new else _CHANGE_STRANGER), row)
+            connection.execute(_PUT_STRANGER, row)
+            if stranger.number > self.last_stranger_number():
+                put_meta(connection, _NUMBER, str(int(stranger.number)))
             connection.execute("DELETE FROM remembered WHERE stranger_id = ?", (stranger.id,))
             self._put_faces(connection, (None, stranger.id, None), stranger.faces)
             count_up(connection, _REVISION)
