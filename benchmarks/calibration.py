@@ -120,7 +120,9 @@ def whitened(templates: Sequence[Template], model: ScoreModel) -> LevelMatchedGa
     return LevelMatchedGallery(replace(one, vector=vector) for one, vector in zip(templates, vectors, strict=True))
 
 
-def search(galleries: Sequence[LevelMatchedGallery], model: ScoreModel, probes: Sequence[Sighting]) -> list[list[float]]:
+def search(
+    galleries: Sequence[LevelMatchedGallery], model: ScoreModel, probes: Sequence[Sighting]
+) -> list[list[float]]:
     """The scores of each probe with everybody of each household."""
     vectors = [(model.whiten(probe.vector), probe.level) for probe in probes]
     return [

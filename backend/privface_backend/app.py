@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from privface_backend.core import Core, needed_weights, open_core, utc_now
 from privface_backend.domain.decision import DecisionRules
+from privface_backend.domain.explanations import only_people
 from privface_backend.domain.visits import VisitRules
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
@@ -268,9 +269,8 @@ class _Parts:
         # A frame that was looked at while a person was forgotten must not bring them back.
         people = self._core.index.snapshot.names
         kept = [(event, why) for event, why in told if event.person_id is None or event.person_id in people]
-        self._core.events.extend(
-            (event for event, _ in kept), {event.event_id: why for event, why in kept if why is not None}
-        )
+        reasons = {event.event_id: only_people(why, people) for event, why in kept if why is not None}
+        self._core.events.extend((event for event, _ in kept), reasons)
 
     def _take_people(self) -> None:
         people = self._core.index.snapshot.people

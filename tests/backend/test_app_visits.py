@@ -27,7 +27,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 async def see(api: Api, *identities: int, camera: str = "door", more: bool | None = False) -> dict[str, Any]:
     """Send a frame; the answer."""
     card = json.dumps({"more": more})
-    headers = {"Content-Type": "image/png", "X-PrivFace-Card": card}
+    headers = {"Content-Type": "image/png", "X-PrivFace-Frame-Card": card}
     reply = await api.frame(camera, picture(*identities), headers=headers)
     assert reply.status == 200, reply.body
     return dict(reply.document)
@@ -45,7 +45,7 @@ async def only_event(api: Api, answer: dict[str, Any]) -> dict[str, Any]:
 async def eventually(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
     """Ask until the answer is what is wanted."""
     async with asyncio.timeout(10):
-        while not wanted(answer := await ask()):
+        while not wanted(answer := await ask()):  # noqa: ASYNC110  # what is waited for is behind a socket
             await asyncio.sleep(0.01)
     return answer
 
@@ -110,9 +110,7 @@ async def test_what_was_not_them_is_not_said_again(api: Api) -> None:
     path = f"/api/v1/events/{event['event_id']}/correction"
 
     async def correct() -> int:
-        reply = await api.call(
-            "POST", path, pattern="/api/v1/events/{event}/correction", json={"person_id": None}
-        )
+        reply = await api.call("POST", path, pattern="/api/v1/events/{event}/correction", json={"person_id": None})
         return reply.status
 
     # What the visit showed is kept behind the back of the answer.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 Explanation = Mapping[str, Any]
@@ -16,14 +16,19 @@ def without_person(explanation: Explanation, person_id: str) -> dict[str, Any]:
     return {key: _pruned(value, person_id) for key, value in explanation.items()}
 
 
+def only_people(explanation: Explanation, people: Collection[str]) -> dict[str, Any]:
+    """The explanation without what is said of anybody who is not among ``people``, by id."""
+    nearest = [entry for entry in explanation.get(_NEAREST, ()) if entry.get(_PERSON_ID) in people]
+    return {**explanation, _NEAREST: nearest}
+
+
 def with_names(explanation: Explanation, names: Mapping[str, str]) -> dict[str, Any]:
     """The explanation with each of the nearest people's name beside the id; who is in ``names`` no more is left out."""
+    known = only_people(explanation, names)
     nearest = [
-        {_PERSON_ID: entry[_PERSON_ID], "person": names[entry[_PERSON_ID]], **entry}
-        for entry in explanation.get(_NEAREST, ())
-        if entry.get(_PERSON_ID) in names
+        {_PERSON_ID: entry[_PERSON_ID], "person": names[entry[_PERSON_ID]], **entry} for entry in known[_NEAREST]
     ]
-    return {**explanation, _NEAREST: nearest}
+    return {**known, _NEAREST: nearest}
 
 
 def _pruned(value: Any, person_id: str) -> Any:

@@ -4,7 +4,7 @@ can still be corrected."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Final, Protocol
@@ -36,6 +36,14 @@ class Keeper(Protocol):
         """A number that no stranger had."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Known:
+    """Whose visit one is."""
+
+    stranger: Stranger
+    live: LiveVisit
+
+
 class Strangers:
     """Gives unknown visits their stranger. ``model``, ``contract``: of the engines in use."""
 
@@ -52,12 +60,13 @@ class Strangers:
         self._contract: Final = contract
         # Two visits are one stranger's as surely as a visit is somebody's who is enrolled; none leads another.
         self._rules: Final = replace(rules, margin=0.0, alike=0.0)
-        self._of_visit: Final[dict[str, Stranger]] = {}
+        self._of_visit: Final[dict[str, _Known]] = {}
 
     def take(self, update: VisitUpdate, now: datetime) -> StrangerRef | None:
         """Keep what an update came to; the stranger whose visit it is."""
         live = update.live
-        stranger = self._of_visit.get(live.visit.id)
+        known = self._of_visit.get(live.visit.id)
+        stranger = None if known is None else known.stranger
         said = update.said
         is_unknown = said is not None and said.outcome is Outcome.UNKNOWN
         if update.statement is not None or update.ended:
@@ -68,7 +77,7 @@ class Strangers:
                     stranger = self._recognize(live, faces)
                     new = stranger.visits == 1
                 stranger = _merge(stranger, faces, live.last_seen)
-                self._remember(live.visit.id, stranger)
+                self._remember(live, stranger)
                 self._keeper.put_stranger(stranger, new=new)
             if said is not None and faces:
                 self._keeper.keep_visit(
@@ -88,15 +97,15 @@ class Strangers:
             return None
         return StrangerRef(id=stranger.id, number=stranger.number, visit=stranger.visits)
 
-    def _remember(self, visit_id: str, stranger: Stranger) -> None:
-        self._of_visit[visit_id] = stranger
+    def _remember(self, live: LiveVisit, stranger: Stranger) -> None:
+        self._of_visit[live.visit.id] = _Known(stranger=stranger, live=live)
         for oldest in list(islice(self._of_visit, max(0, len(self._of_visit) - _MOST_LIVE))):
             del self._of_visit[oldest]
 
     def _recognize(self, live: LiveVisit, faces: tuple[RememberedFace, ...]) -> Stranger:
         """The stranger of an earlier visit whose faces these are, one visit on; else a new one."""
         # Two people who are there at once are not one.
-        here = {stranger.id for visit_id, stranger in self._of_visit.items() if visit_id != live.visit.id}
+        here = {known.stranger.id for known in self._of_visit.values() if _together(known.live, live)}
         known = {stranger.id: stranger for stranger in self._keeper.known() if stranger.id not in here}
         found = known.get(self._nearest(known, faces) or "")
         if found is not None:
@@ -121,6 +130,11 @@ class Strangers:
         ranking = Ranking(templates, self._model(), self._rules)
         weighed = [WeighedFace(weight=face.weight, ranked=ranking.rank(face.vector, face.level)) for face in faces]
         return decide_visit(weighed, self._rules).person_id
+
+
+def _together(one: LiveVisit, other: LiveVisit) -> bool:
+    """Whether two visits were before one camera in one frame."""
+    return one is not other and one.camera == other.camera and not set(one.moments).isdisjoint(other.moments)
 
 
 def _merge(stranger: Stranger, faces: tuple[RememberedFace, ...], last_seen: datetime) -> Stranger:
