@@ -37,7 +37,7 @@ from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enro
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
 from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch, resize
 from privface_backend.pipeline.versions import Version, enroll_versions
-from privface_backend.privacy.evaluation import (
+from privface_backend.evaluation.measures import (
     NOT_FOUND,
     ProbeScore,
     cross_validated_accuracy,
