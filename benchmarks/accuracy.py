@@ -31,18 +31,18 @@ from privface_backend.domain.matching import LevelMatchedGallery, Template
 from privface_backend.domain.privacy import LADDER, PrivacyLevel
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
-from privface_backend.gallery.enrollment import RepresentedFace
-from privface_backend.models.store import WeightsStore
-from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll
-from privface_backend.pipeline.pictures import PictureLimits, decode_picture
-from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch, resize
-from privface_backend.pipeline.versions import Version, enroll_versions
 from privface_backend.evaluation.measures import (
     NOT_FOUND,
     ProbeScore,
     cross_validated_accuracy,
     tpir_at_fpir,
 )
+from privface_backend.gallery.enrollment import RepresentedFace
+from privface_backend.models.store import WeightsStore
+from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll
+from privface_backend.pipeline.pictures import PictureLimits, decode_picture
+from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch, resize
+from privface_backend.pipeline.versions import Version, enroll_versions
 from privface_backend.protocol import AppliedBy, Privacy
 from privface_backend.settings import EngineSettings
 

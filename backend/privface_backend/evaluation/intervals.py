@@ -1,8 +1,7 @@
 """How sure a measure is: percentile intervals of the bootstrap over identities.
 
-Pictures of one person aren't independent, so people are drawn, each with all their attempts (ISO/IEC 19795-1, annex on
-bootstrap estimates; R. Bolle, N. Ratha, S. Pankanti, "Error analysis of pattern recognition systems: the subsets
-bootstrap", CVIU 93(1), 2004). A pair of two people counts as often as both were drawn (A. Owen, "The pigeonhole
+Pictures of one person aren't independent, so people are drawn, each with all their attempts (R. Bolle, N. Ratha,
+S. Pankanti, "Error analysis of pattern recognition systems: the subsets bootstrap", CVIU 93(1), 2004). A pair of two people counts as often as both were drawn (A. Owen, "The pigeonhole
 bootstrap", Annals of Applied Statistics 1(2), 2007). The enrolled stay as they are.
 """
 
@@ -77,7 +76,7 @@ class Bootstrap:
 
     def rate(self, hits: Sequence[bool], identities: Sequence[str]) -> Estimate:
         """The share of ``hits``."""
-        return _estimate(_shares(np.asarray(hits, dtype=bool), self._counts(identities)))
+        return _estimate(_shares(np.asarray(hits, dtype=bool), self._counts(identities)), identities)
 
     def tpir(self, probes: Sequence[Attempt], strangers: Sequence[Attempt], fpir: float) -> Estimate:
         """TPIR at FPIR: the threshold moves with the strangers that are drawn."""
@@ -85,12 +84,17 @@ class Bootstrap:
         thresholds = thresholds_at_rate(_scores(strangers), weights, fpir)
         scores, right = _scores(probes), np.array([probe.right for probe in probes], dtype=bool)
         hits = right & (scores >= thresholds[:, np.newaxis])
-        return _estimate(_shares(hits, self._counts([probe.identity for probe in probes])))
+        identities = [probe.identity for probe in probes]
+        return _estimate(_shares(hits, self._counts(identities)), identities)
 
     def eer(self, comparisons: Sequence[Comparison]) -> Estimate:
         """The equal error rate."""
         fmr, fnmr = self._curves(comparisons)
-        return Estimate(value=float("nan")) if fmr is None or fnmr is None else _estimate(equal_error_rates(fmr, fnmr))
+        return (
+            Estimate(value=float("nan"))
+            if fmr is None or fnmr is None
+            else _estimate(equal_error_rates(fmr, fnmr), _people(comparisons))
+        )
 
     def fnmr_at_fmr(self, comparisons: Sequence[Comparison], rate: float) -> Estimate:
         """FNMR at the lowest threshold where FMR is at most ``rate``."""
@@ -99,11 +103,11 @@ class Bootstrap:
             return Estimate(value=float("nan"))
         at = np.argmax(fmr <= rate + 1e-9, axis=1)
         missed = fnmr[np.arange(len(fnmr)), at]
-        return _estimate(np.where(np.isnan(fmr[:, 0]), np.nan, missed))
+        return _estimate(np.where(np.isnan(fmr[:, 0]), np.nan, missed), _people(comparisons))
 
     def comparison_rate(self, hits: Sequence[bool], comparisons: Sequence[Comparison]) -> Estimate:
         """The share of ``hits`` among comparisons."""
-        return _estimate(_shares(np.asarray(hits, dtype=bool), self._pair_counts(comparisons)))
+        return _estimate(_shares(np.asarray(hits, dtype=bool), self._pair_counts(comparisons)), _people(comparisons))
 
     def _curves(self, comparisons: Sequence[Comparison]) -> tuple[Counts | None, Counts | None]:
         made = [one for one in comparisons if np.isfinite(one.score)]
@@ -114,7 +118,7 @@ class Bootstrap:
         return error_curves(scores[same], scores[~same], weights[:, same], weights[:, ~same])
 
     def _pair_counts(self, comparisons: Sequence[Comparison]) -> Counts:
-        people = list(dict.fromkeys(name for one in comparisons for name in (one.first, one.second)))
+        people = _people(comparisons)
         drawn = dict(zip(people, self._counts(people).T, strict=True))
         if not comparisons:
             return np.ones((self.rounds + 1, 0))
@@ -128,8 +132,6 @@ class Bootstrap:
         if len(people) > 1:
             rng = np.random.default_rng([self.seed, stream])
             counts[1:] = rng.multinomial(len(people), np.full(len(people), 1 / len(people)), size=self.rounds)
-        else:
-            counts[1:] = np.nan
         return counts[:, [people[name] for name in identities]]
 
 
@@ -141,11 +143,18 @@ def _shares(hits: NDArray[np.bool_], counts: Counts) -> Scores:
     """For each row of ``counts``, the share that is hit; ``hits``: (attempts,) or a row each."""
     total = counts.sum(axis=1)
     hit = (hits * counts).sum(axis=1)
-    return np.divide(hit, total, out=np.full(len(counts), np.nan), where=total > 0)
+    shares: Scores = np.divide(hit, total, out=np.full(len(counts), np.nan), where=total > 0)
+    return shares
 
 
-def _estimate(values: Scores) -> Estimate:
-    """From the set's own value and those of the rounds."""
+def _people(comparisons: Sequence[Comparison]) -> list[str]:
+    return list(dict.fromkeys(name for one in comparisons for name in (one.first, one.second)))
+
+
+def _estimate(values: Scores, identities: Sequence[str]) -> Estimate:
+    """From the set's own value and those of the rounds; one person alone gives no interval."""
+    if len(set(identities)) < 2:
+        return Estimate(value=float(values[0]))
     drawn = values[1:][~np.isnan(values[1:])]
     if not len(drawn):
         return Estimate(value=float(values[0]))
