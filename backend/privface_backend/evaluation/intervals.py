@@ -1,8 +1,9 @@
 """How sure a measure is: percentile intervals of the bootstrap over identities.
 
 Pictures of one person aren't independent, so people are drawn, each with all their attempts (R. Bolle, N. Ratha,
-S. Pankanti, "Error analysis of pattern recognition systems: the subsets bootstrap", CVIU 93(1), 2004). A pair of two people counts as often as both were drawn (A. Owen, "The pigeonhole
-bootstrap", Annals of Applied Statistics 1(2), 2007). The enrolled stay as they are.
+S. Pankanti, "Error analysis of pattern recognition systems: the subsets bootstrap", CVIU 93(1), 2004). A pair of two
+people counts as often as both were drawn (A. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2),
+2007). The enrolled stay as they are.
 """
 
 from __future__ import annotations
@@ -90,11 +91,9 @@ class Bootstrap:
     def eer(self, comparisons: Sequence[Comparison]) -> Estimate:
         """The equal error rate."""
         fmr, fnmr = self._curves(comparisons)
-        return (
-            Estimate(value=float("nan"))
-            if fmr is None or fnmr is None
-            else _estimate(equal_error_rates(fmr, fnmr), _people(comparisons))
-        )
+        if fmr is None or fnmr is None:
+            return Estimate(value=float("nan"))
+        return _estimate(equal_error_rates(fmr, fnmr), _people(comparisons))
 
     def fnmr_at_fmr(self, comparisons: Sequence[Comparison], rate: float) -> Estimate:
         """FNMR at the lowest threshold where FMR is at most ``rate``."""

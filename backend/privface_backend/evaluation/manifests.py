@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, NoReturn
@@ -216,12 +216,10 @@ def read_folder(folder: Path) -> HouseholdSet:
             allowed=f"a folder a person with two pictures or more, and {STRANGERS}/ with other people's",
         )
     probes = [one for one in pictures if one.role is Role.ENROLL or counts[one.identity] > 1]
+    others = _pictures_below(folder / STRANGERS)
     strangers = [
-        Picture(path=path, identity=_stranger_name(folder / STRANGERS, path), role=Role.STRANGER)
-        for path in _pictures_below(folder / STRANGERS)
-    ] or [
-        Picture(path=one.path, identity=one.identity, role=Role.STRANGER) for one in pictures if one.role is Role.ENROLL
-    ]
+        Picture(path=path, identity=_stranger_name(folder / STRANGERS, path), role=Role.STRANGER) for path in others
+    ] or [replace(picture, role=Role.STRANGER) for picture in pictures if picture.role is Role.ENROLL]
     return HouseholdSet(name=folder.resolve().name, pictures=(*probes, *strangers), leave_out=True)
 
 
