@@ -21,6 +21,7 @@ from privface_backend.cli.logs import set_up_logging
 from privface_backend.cli.output import complain, explain, progress, say, say_json
 from privface_backend.cli.session import open_session
 from privface_backend.core import load_engines, needed_weights
+from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Template
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
@@ -152,8 +153,9 @@ def _bench(settings: Settings, engines: Engines, choice: Choice, refusals: Refus
     rules = ScoringRules(
         contract=engines.contract,
         verification_threshold=engines.recognizer.verification_threshold,
-        caution=settings.decision.caution,
-        margin=settings.decision.margin,
+        decision=DecisionRules(
+            naming=Naming(settings.decision.naming), caution=settings.decision.caution, margin=settings.decision.margin
+        ),
     )
     measuring = Measuring(
         rules=rules,

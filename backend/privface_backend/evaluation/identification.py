@@ -60,7 +60,7 @@ class _Result:
 
     @property
     def named(self) -> str | None:
-        return None if self.scored is None or not self.usable else self.scored.decision.person_id
+        return None if self.scored is None or not self.usable else self.scored.named
 
 
 class Gallery:
@@ -131,9 +131,9 @@ def _search(gallery: Gallery, probe: Probe, bar: QualityBar) -> _Result:
 
 def _decide(members: Sequence[_Result], strangers: Sequence[_Result], draw: Bootstrap) -> Named:
     thresholds = [
-        one.scored.decision.threshold
+        one.scored.threshold
         for one in (*members, *strangers)
-        if one.scored is not None and one.scored.decision.threshold is not None
+        if one.scored is not None and one.scored.threshold is not None
     ]
     right = [one.named == one.probe.identity for one in members]
     wrong = [one.named not in {None, one.probe.identity} for one in members]

@@ -19,7 +19,7 @@ from privface_backend.evaluation.measures import NOT_FOUND, cross_validated_accu
 from privface_backend.evaluation.runs import Curve, Named, Run, Subject, rate_name
 from privface_backend.evaluation.scoring import GalleryKind, make_scorer
 from privface_backend.evaluation.sightings import Looker, Sighting
-from privface_backend.protocol import Outcome, Privacy
+from privface_backend.protocol import Privacy
 
 CLEAR_PICTURE = Privacy(method=CLEAR_METHOD, parameter=1)
 ALLOWED = (GalleryKind.SENT, GalleryKind.BASELINE)
@@ -116,8 +116,8 @@ def _judge(
     return _Judged(
         pair=pair,
         score=scored.ranked[0].score,
-        matched=scored.decision.outcome is Outcome.KNOWN,
-        threshold=scored.decision.threshold,
+        matched=scored.named is not None,
+        threshold=scored.threshold,
     )
 
 

@@ -48,7 +48,7 @@ def _tabulate_pairs(runs: Sequence[Run]) -> Table:
         "accuracy", "EER", *(f"FNMR at FMR {percent(float(rate))} %" for rate in rates), "FMR", "FNMR", "no face"
     )
     for run in runs:
-        accuracy = "–" if run.accuracy is None else f"{percent(run.accuracy[0])} ± {percent(run.accuracy[1])}"
+        accuracy = "-" if run.accuracy is None else f"{percent(run.accuracy[0])} ± {percent(run.accuracy[1])}"
         at = run.fnmr_at_fmr or {}
         cells = (run.eer, *(at.get(rate) for rate in rates), run.fmr, run.fnmr)
         table.add_row(*_about(run), accuracy, *(_sure(cell) for cell in cells), _plain(run.fta))
@@ -62,7 +62,7 @@ def _tabulate_clips(runs: Sequence[Run]) -> Table:
         confirmed: Any = (run.visits or {})["confirmed"]
         numbers = (confirmed[key] for key in ("visits", "right", "wrong", "missed", "strangers", "strangers_named",
                                               "names_of_nobody", "seconds_to_name"))  # fmt: skip
-        table.add_row(*_about(run), *("–" if value is None else f"{value:g}" for value in numbers))
+        table.add_row(*_about(run), *("-" if value is None else f"{value:g}" for value in numbers))
     return table
 
 
@@ -78,26 +78,26 @@ def _about(run: Run) -> tuple[str, ...]:
     return (
         subject.set,
         subject.engine,
-        subject.gallery or "–",
+        subject.gallery or "-",
         subject.method,
-        "–" if subject.parameter is None else str(subject.parameter),
-        "–" if np.isnan(run.relative) else f"{run.relative:.3f}",
+        "-" if subject.parameter is None else str(subject.parameter),
+        "-" if np.isnan(run.relative) else f"{run.relative:.3f}",
     )
 
 
 def percent(rate: float) -> str:
-    """A rate in percent, with one place where it needs one; ``–`` for nan."""
-    return "–" if np.isnan(rate) else f"{100 * rate:.1f}".removesuffix(".0")
+    """A rate in percent, with one place where it needs one; ``-`` for nan."""
+    return "-" if np.isnan(rate) else f"{100 * rate:.1f}".removesuffix(".0")
 
 
 def _plain(rate: float | None) -> str:
-    return "–" if rate is None else percent(rate)
+    return "-" if rate is None else percent(rate)
 
 
 def _sure(estimate: Estimate | None) -> str:
     """A rate and its interval."""
     if estimate is None or np.isnan(estimate.value):
-        return "–"
+        return "-"
     if np.isnan(estimate.low):
         return percent(estimate.value)
-    return f"{percent(estimate.value)} ({percent(estimate.low)}–{percent(estimate.high)})"
+    return f"{percent(estimate.value)} ({percent(estimate.low)}-{percent(estimate.high)})"

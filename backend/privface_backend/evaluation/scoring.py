@@ -9,10 +9,12 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from privface_backend.domain.decision import DecisionRules, decide
 from privface_backend.domain.faces import Vector, Vectors
-from privface_backend.domain.matching import Candidate, Contract, Decision, LevelMatchedGallery, Template, decide
+from privface_backend.domain.matching import Contract, LevelMatchedGallery, Template
 from privface_backend.domain.privacy import PrivacyLevel
-from privface_backend.domain.thresholds import threshold_curve
+from privface_backend.domain.ranking import Ranking
+from privface_backend.domain.score_models import score_model
 
 
 class GalleryKind(StrEnum):
@@ -35,16 +37,24 @@ class ScoringRules:
 
     contract: Contract
     verification_threshold: float
-    caution: float = 0.0
-    margin: float = 0.0
+    decision: DecisionRules = field(default_factory=DecisionRules)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A person and how well a probe fits: a score that may be compared across probes, people and strengths."""
+
+    person_id: str
+    score: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """Everybody enrolled, best first, with scores that may be compared across probes and levels; and the decision."""
+    """Everybody enrolled, best first; whom the decision names, if anybody, and the cosine similarity that it asked."""
 
-    ranked: tuple[Candidate, ...]
-    decision: Decision
+    ranked: tuple[Match, ...]
+    named: str | None
+    threshold: float | None
 
 
 class Scorer(Protocol):
@@ -57,51 +67,51 @@ class Scorer(Protocol):
 def make_scorer(kind: GalleryKind, templates: Sequence[Template], rules: ScoringRules) -> Scorer:
     """The scorer of a gallery. ``templates``: those that ``kind`` says."""
     if kind is GalleryKind.BASELINE:
-        return ConstantScorer(templates, rules)
+        return ConstantScorer(templates, rules.verification_threshold)
     return LevelScorer(templates, rules)
 
 
+def make_ranking(templates: Sequence[Template], rules: ScoringRules) -> Ranking:
+    """PrivFace's own comparison with a gallery's people."""
+    model = score_model(rules.contract, rules.verification_threshold)
+    return Ranking(LevelMatchedGallery(templates), model, rules.decision)
+
+
 class LevelScorer:
-    """PrivFace's: templates of about the probe's strength, and a threshold that moves with it."""
+    """PrivFace's: templates of about the probe's strength, and a threshold that moves with it.
+
+    Scores are the excess over the threshold, in deviations of strangers' scores.
+    """
 
     def __init__(self, templates: Sequence[Template], rules: ScoringRules) -> None:
-        self._gallery: Final = LevelMatchedGallery(templates)
-        self._curve: Final = threshold_curve(rules.contract, rules.verification_threshold).raised(rules.caution)
-        self._margin: Final = rules.margin
+        self._ranking: Final = make_ranking(templates, rules)
+        self._rules: Final = rules.decision
 
     def score(self, vector: Vector, level: PrivacyLevel) -> Scored:
-        ranked = self._gallery.search(vector, level)
-        threshold = self._curve.at(level.relative, ranked[0].lightest if ranked else 0.0)
-        return Scored(ranked=ranked, decision=decide(ranked, threshold=threshold, margin=self._margin))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Row:
-    """A person's templates, one a row."""
-
-    person_id: str
-    face_ids: tuple[str, ...]
-    vectors: Vectors = field(repr=False)
+        ranked = self._ranking.rank(vector, level)
+        decision = decide(ranked, self._rules)
+        return Scored(
+            ranked=tuple(Match(person_id=one.person_id, score=one.excess) for one in ranked),
+            named=decision.person_id,
+            threshold=decision.threshold,
+        )
 
 
 class ConstantScorer:
-    """The ancestor's: the nearest template whatever the probe's strength, against one published threshold."""
+    """The ancestor's: the nearest template whatever the probe's strength, against one published threshold.
 
-    def __init__(self, templates: Sequence[Template], rules: ScoringRules) -> None:
-        people: dict[str, list[Template]] = {}
+    Scores are cosine similarities.
+    """
+
+    def __init__(self, templates: Sequence[Template], threshold: float) -> None:
+        people: dict[str, list[Vector]] = {}
         for template in templates:
-            people.setdefault(template.person_id, []).append(template)
-        self._rows: Final = [
-            _Row(name, tuple(one.face_id for one in owned), np.stack([one.vector for one in owned]))
-            for name, owned in people.items()
-        ]
-        self._threshold: Final = rules.verification_threshold
+            people.setdefault(template.person_id, []).append(template.vector)
+        self._people: Final[dict[str, Vectors]] = {name: np.stack(vectors) for name, vectors in people.items()}
+        self._threshold: Final = threshold
 
     def score(self, vector: Vector, level: PrivacyLevel) -> Scored:  # noqa: ARG002  # the strength makes no difference
-        candidates = []
-        for row in self._rows:
-            scores = row.vectors @ vector
-            best = int(np.argmax(scores))
-            candidates.append(Candidate(person_id=row.person_id, face_id=row.face_ids[best], score=float(scores[best])))
-        ranked = tuple(sorted(candidates, key=lambda candidate: -candidate.score))
-        return Scored(ranked=ranked, decision=decide(ranked, threshold=self._threshold, margin=0.0))
+        found = [Match(person_id=name, score=float(np.max(vectors @ vector))) for name, vectors in self._people.items()]
+        ranked = tuple(sorted(found, key=lambda match: -match.score))
+        named = ranked[0].person_id if ranked and ranked[0].score >= self._threshold else None
+        return Scored(ranked=ranked, named=named, threshold=self._threshold)

@@ -7,7 +7,7 @@ task. Whether the pipeline would have used a face is judged later, from what is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +19,7 @@ from privface_backend.domain.faces import DetectedFace, Vector
 from privface_backend.domain.frames import Pixels, working_size
 from privface_backend.domain.geometry import Box, Size
 from privface_backend.domain.privacy import LADDER, PrivacyLevel
-from privface_backend.domain.quality import QualityBar
+from privface_backend.domain.quality import FaceQuality, QualityBar
 from privface_backend.errors import PrivFaceError
 from privface_backend.evaluation.cache import Cache, Entry
 from privface_backend.gallery.enrollment import RepresentedFace
@@ -29,7 +29,10 @@ from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch, 
 from privface_backend.pipeline.versions import Version, enroll_versions
 from privface_backend.protocol import AppliedBy, ErrorCode, Privacy, Reason
 
-OPEN_BAR: Final = QualityBar(smallest=0, detection=0, strongest=float("inf"), turned=float("inf"))
+_ANY: Final = float("inf")
+OPEN_BAR: Final = QualityBar(
+    smallest=0, detection=0, strongest=_ANY, turned=_ANY, sharpness=-_ANY, darkest=0, brightest=_ANY, contrast=0
+)
 OPEN_ENROLLMENT: Final = EnrollmentBar(smallest=0, sharpness=0, detection=0)
 SENT_KERNELS: Final = (17, 25, 33, 49, 65, 97)
 """The kernel sizes at which a sender is taken to blur each picture that it sends for enrollment."""
@@ -40,15 +43,21 @@ Templates = tuple[tuple[PrivacyLevel, Vector], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sighting:
-    """A face and its embedding. ``face``: None where only the template was kept."""
+    """A face and its embedding. ``face``, ``quality``: None where only the template was kept."""
 
     level: PrivacyLevel
     vector: Vector = field(repr=False)
     face: DetectedFace | None = field(default=None, repr=False)
+    quality: FaceQuality | None = None
+
+    def judge(self, bar: QualityBar) -> Reason:
+        """``OK``, or why the pipeline would not use the face."""
+        reason = Reason.OK if self.face is None else bar.judge(self.face, self.level.relative)
+        return reason if reason is not Reason.OK or self.quality is None else bar.judge_crop(self.quality)
 
     def usable(self, bar: QualityBar) -> bool:
         """Whether the pipeline would use the face."""
-        return self.face is None or bar.judge(self.face, self.level.relative) is Reason.OK
+        return self.judge(bar) is Reason.OK
 
 
 def find_subject(faces: Sequence[ObservedFace]) -> ObservedFace:
@@ -180,13 +189,19 @@ def to_sighting(face: ObservedFace) -> Sighting:
     """An observed face that has a vector."""
     if face.vector is None:
         raise ValueError("the face has no vector")
-    return Sighting(level=face.level, vector=face.vector, face=face.face)
+    return Sighting(level=face.level, vector=face.vector, face=face.face, quality=face.quality)
 
 
 def pack_sightings(sightings: Sequence[Sighting], notes: Mapping[str, Any] | None = None) -> Entry:
     """Sightings as an entry of the cache."""
     rows = [
-        {"method": one.level.method, "relative": one.level.relative, "face": _pack_face(one.face)} for one in sightings
+        {
+            "method": one.level.method,
+            "relative": one.level.relative,
+            "face": _pack_face(one.face),
+            "quality": None if one.quality is None else asdict(one.quality),
+        }
+        for one in sightings
     ]
     vectors = np.stack([one.vector for one in sightings]) if sightings else np.empty((0, 0), dtype=np.float32)
     return Entry(notes={**(notes or {}), "rows": rows}, vectors=vectors)
@@ -195,7 +210,12 @@ def pack_sightings(sightings: Sequence[Sighting], notes: Mapping[str, Any] | Non
 def unpack_sightings(entry: Entry) -> list[Sighting]:
     """What ``pack_sightings`` packed."""
     return [
-        Sighting(level=PrivacyLevel(row["method"], row["relative"]), vector=vector, face=_unpack_face(row["face"]))
+        Sighting(
+            level=PrivacyLevel(row["method"], row["relative"]),
+            vector=vector,
+            face=_unpack_face(row["face"]),
+            quality=None if row["quality"] is None else FaceQuality(**row["quality"]),
+        )
         for row, vector in zip(entry.notes["rows"], entry.vectors, strict=True)
     ]
 
