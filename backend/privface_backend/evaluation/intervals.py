@@ -117,12 +117,11 @@ class Bootstrap:
         return error_curves(scores[same], scores[~same], weights[:, same], weights[:, ~same])
 
     def _pair_counts(self, comparisons: Sequence[Comparison]) -> Counts:
-        people = _people(comparisons)
-        drawn = dict(zip(people, self._counts(people).T, strict=True))
-        if not comparisons:
-            return np.ones((self.rounds + 1, 0))
-        columns = [drawn[one.first] if one.same else drawn[one.first] * drawn[one.second] for one in comparisons]
-        return np.stack(columns, axis=1)
+        people = {name: place for place, name in enumerate(_people(comparisons))}
+        drawn = self._counts(list(people))
+        first = np.array([people[one.first] for one in comparisons], dtype=np.intp)
+        second = np.array([people[one.second] for one in comparisons], dtype=np.intp)
+        return np.where(first == second, drawn[:, first], drawn[:, first] * drawn[:, second])
 
     def _counts(self, identities: Sequence[str], stream: int = 0) -> Counts:
         """A column for each attempt; one person's are alike. ``stream``: draws apart from those of another group."""

@@ -71,8 +71,15 @@ def fmr_fnmr(genuine: Sequence[float], impostor: Sequence[float], threshold: flo
 def error_curves(
     genuine: Scores, impostor: Scores, genuine_weights: NDArray[np.float64], impostor_weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """FMR and FNMR (rows, m) over all thresholds that make a difference, rising; a row for each row of weights."""
-    thresholds = np.append(np.unique(np.concatenate([genuine, impostor])), np.inf)
+    """FMR and FNMR (rows, m) at rising thresholds; a row for each row of weights. Neither kind of score is empty.
+
+    The thresholds are all that make a difference between the lowest genuine and the highest impostor score, and the
+    next one above: outside, one rate is 0 and the other only grows.
+    """
+    scores = np.unique(np.concatenate([genuine, impostor]))
+    between = scores[(scores >= genuine.min()) & (scores <= impostor.max())]
+    above = np.nextafter(max(impostor.max(), genuine.min()), np.inf)
+    thresholds = np.append(between, above) if len(between) else np.array([genuine.min()])
     return (
         1 - _weight_below(impostor, impostor_weights, thresholds),
         _weight_below(genuine, genuine_weights, thresholds),

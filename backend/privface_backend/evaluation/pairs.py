@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from privface_backend.domain.matching import Template
-from privface_backend.domain.privacy import CLEAR_METHOD
 from privface_backend.errors import PrivFaceError
 from privface_backend.evaluation.household import Plan
 from privface_backend.evaluation.identification import Measuring
@@ -19,9 +18,10 @@ from privface_backend.evaluation.measures import NOT_FOUND, cross_validated_accu
 from privface_backend.evaluation.runs import Curve, Named, Run, Subject, rate_name
 from privface_backend.evaluation.scoring import GalleryKind, make_scorer
 from privface_backend.evaluation.sightings import Looker, Sighting
+from privface_backend.pipeline.enrollment import LADDER_METHOD
 from privface_backend.protocol import Privacy
 
-CLEAR_PICTURE = Privacy(method=CLEAR_METHOD, parameter=1)
+CLEAR_PICTURE = Privacy(method=LADDER_METHOD, parameter=1)
 ALLOWED = (GalleryKind.SENT, GalleryKind.BASELINE)
 """``SENT``: both pictures of a pair are anonymized alike; ``BASELINE``: the first is clear."""
 
@@ -126,4 +126,5 @@ def _trace(genuine: Sequence[float], impostor: Sequence[float]) -> Curve | None:
         return None
     same, other = np.asarray(genuine, dtype=np.float64), np.asarray(impostor, dtype=np.float64)
     fmr, fnmr = error_curves(same, other, np.ones((1, len(same))), np.ones((1, len(other))))
-    return Curve(false=fmr[0][::-1], missed=fnmr[0][::-1])
+    # What lies below every genuine score is left out: nothing more is missed there.
+    return Curve(false=np.append(fmr[0][::-1], 1.0), missed=np.append(fnmr[0][::-1], 0.0))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LEAST: Final = 5e-4
 """Where the logarithmic axes begin: a rate of 0 is drawn there."""
+_STYLES: Final = ("-", "--", ":", "-.")
 
 
 def require_matplotlib() -> None:
@@ -73,10 +74,20 @@ def _plot_curves(runs: Sequence[Run], *, missed: bool) -> Figure | None:
     if not drawn:
         return None
     figure, axes = _figure(drawn[0].subject.set)
+    lines = list(dict.fromkeys(_label(run, parameter=False) for run in drawn))
+    strengths = list(dict.fromkeys(_strength(run) for run in drawn))
     for run in drawn:
         assert run.curve is not None  # noqa: S101  # filtered above
         right = run.curve.missed.clip(_LEAST) if missed else 1 - run.curve.missed
-        axes.step(run.curve.false.clip(_LEAST), right, where="post", label=_label(run, parameter=True))
+        style = _STYLES[lines.index(_label(run, parameter=False)) % len(_STYLES)]
+        axes.step(
+            run.curve.false.clip(_LEAST),
+            right,
+            where="post",
+            color=f"C{strengths.index(_strength(run))}",
+            linestyle=style,
+            label=_label(run, parameter=True),
+        )
     pairs = drawn[0].pairs is not None
     axes.set_xscale("log")
     axes.set_xlim(_LEAST, 1)
@@ -86,7 +97,7 @@ def _plot_curves(runs: Sequence[Run], *, missed: bool) -> Figure | None:
         axes.set_ylabel("FNMR" if pairs else "FNIR (1 - TPIR)")
     else:
         axes.set_ylabel("1 - FNMR" if pairs else "TPIR")
-    axes.legend(fontsize="x-small")
+    figure.legend(loc="outside right upper", fontsize="x-small")
     return figure
 
 
@@ -110,7 +121,7 @@ def plot_privacy(runs: Sequence[Run]) -> Figure | None:
     rate = next((min(run.tpir, key=float) for run in runs if run.tpir), None)
     axes.set_xlabel("r = sigma / face width (median)")
     axes.set_ylabel("10-fold accuracy" if rate is None else f"TPIR at FPIR {100 * float(rate):g} %")
-    axes.legend(fontsize="x-small")
+    figure.legend(loc="outside right upper", fontsize="x-small")
     return figure
 
 
@@ -118,7 +129,7 @@ def _figure(title: str) -> tuple[Figure, Any]:
     # Without pyplot, which keeps every figure and may look for a screen.
     from matplotlib.figure import Figure  # noqa: PLC0415  # an extra
 
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(11, 5), layout="constrained")
     axes = figure.subplots()
     axes.set_title(title)
     axes.grid(visible=True, alpha=0.3)
@@ -127,6 +138,10 @@ def _figure(title: str) -> tuple[Figure, Any]:
 
 def _label(run: Run, *, parameter: bool) -> str:
     subject = run.subject
-    strength = f"r = {run.relative:.3f}" if subject.parameter is None else f"{subject.method} {subject.parameter}"
-    about = (subject.engine, subject.gallery, strength if parameter else subject.method)
+    about = (subject.engine, subject.gallery, _strength(run) if parameter else subject.method)
     return ", ".join(part for part in about if part)
+
+
+def _strength(run: Run) -> str:
+    subject = run.subject
+    return f"r = {run.relative:.3f}" if subject.parameter is None else f"{subject.method} {subject.parameter}"
