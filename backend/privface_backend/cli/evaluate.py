@@ -130,6 +130,29 @@ def pairs(  # noqa: PLR0917  # typer fills them by name
     run_pairs(invocation(context), pairs, choice)
 
 
+@app.command()
+def clips(  # noqa: PLR0917  # typer fills them by name
+    context: typer.Context,
+    clips: Annotated[Path, _files("--clips", metavar="CSV", text="Column file; beside a clip STEM_truth.csv.")],
+    enrolled: Annotated[
+        list[str] | None,
+        _files("--enrolled", metavar="MANIFEST:HOUSEHOLD", text="Whom to enroll beside enrol/; may be repeated."),
+    ] = None,
+    engine: Engines = None,
+    method: Methods = None,
+    parameter: Parameters = None,
+    gallery: Galleries = None,
+    output: Output = None,
+    cache: CacheDir = None,
+    no_cache: NoCache = False,
+) -> None:
+    """Who is named in clips, how soon, and who falsely."""
+    from privface_backend.cli.evaluation import run_clips  # noqa: PLC0415  # --help needs no numpy
+
+    choice = _choice(engine, method, parameter, gallery, None, output, None, cache, no_cache, 0)
+    run_clips(invocation(context), clips, enrolled or (), choice)
+
+
 @app.command("clear-cache")
 def clear_cache(context: typer.Context, *, cache: CacheDir = None) -> None:
     """Remove the embeddings that evaluations kept."""

@@ -26,6 +26,7 @@ from privface_backend.domain.matching import Template
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
 from privface_backend.evaluation.cache import FolderCache, NoCache
+from privface_backend.evaluation.clips import evaluate_clips, read_clips, read_enrolled
 from privface_backend.evaluation.household import Plan, evaluate_household, evaluate_own
 from privface_backend.evaluation.identification import Measuring
 from privface_backend.evaluation.intervals import Bootstrap
@@ -71,6 +72,7 @@ class Bench:
     """What one engine is evaluated with."""
 
     looker: Looker
+    privacies: Sequence[Privacy]
     plan: Callable[[Sequence[GalleryKind], Callable[[], None]], Plan]
 
 
@@ -128,6 +130,19 @@ def run_pairs(call: Invocation, manifest: Path, choice: Choice) -> None:
     _finish(call, choice, measure)
 
 
+def run_clips(call: Invocation, manifest: Path, enrolled: Sequence[str], choice: Choice) -> None:
+    """Measure clips; ends with 1 when a file couldn't be read."""
+    galleries = _galleries(choice, tuple(GalleryKind), GalleryKind.MATCHED)
+    clips, people = read_clips(manifest), read_enrolled(manifest, enrolled)
+
+    def measure(refusals: Refusals) -> Iterator[Run]:
+        for bench in benches(call, choice, refusals):
+            with progress("Looking", len(clips) * len(bench.privacies), as_json=call.json) as advance:
+                yield from evaluate_clips(clips, people, bench.looker, bench.plan(galleries, advance))
+
+    _finish(call, choice, measure)
+
+
 def benches(call: Invocation, choice: Choice, refusals: Refusals) -> Iterator[Bench]:
     """Each engine asked for, made when it is its turn.
 
@@ -177,7 +192,7 @@ def _bench(settings: Settings, engines: Engines, choice: Choice, refusals: Refus
             refuse=refusals.add,
         )
 
-    return Bench(looker=looker, plan=plan)
+    return Bench(looker=looker, privacies=privacies, plan=plan)
 
 
 def _privacies(engines: Engines, choice: Choice) -> list[Privacy]:

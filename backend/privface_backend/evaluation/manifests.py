@@ -205,7 +205,7 @@ def read_folder(folder: Path) -> HouseholdSet:
     pictures = []
     for person in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if person.name != STRANGERS:
-            for path in _pictures_below(person):
+            for path in pictures_below(person):
                 pictures.append(Picture(path=path, identity=person.name, role=Role.ENROLL))
                 pictures.append(Picture(path=path, identity=person.name, role=Role.PROBE))
     counts = Counter(picture.identity for picture in pictures if picture.role is Role.PROBE)
@@ -216,14 +216,15 @@ def read_folder(folder: Path) -> HouseholdSet:
             allowed=f"a folder a person with two pictures or more, and {STRANGERS}/ with other people's",
         )
     probes = [one for one in pictures if one.role is Role.ENROLL or counts[one.identity] > 1]
-    others = _pictures_below(folder / STRANGERS)
+    others = pictures_below(folder / STRANGERS)
     strangers = [
         Picture(path=path, identity=_stranger_name(folder / STRANGERS, path), role=Role.STRANGER) for path in others
     ] or [replace(picture, role=Role.STRANGER) for picture in pictures if picture.role is Role.ENROLL]
     return HouseholdSet(name=folder.resolve().name, pictures=(*probes, *strangers), leave_out=True)
 
 
-def _pictures_below(folder: Path) -> list[Path]:
+def pictures_below(folder: Path) -> list[Path]:
+    """The pictures in a folder and all below it, in order; hidden ones left out."""
     if not folder.is_dir():
         return []
     return sorted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rich.table import Table
@@ -55,14 +55,25 @@ def _tabulate_pairs(runs: Sequence[Run]) -> Table:
     return table
 
 
+_CLIP_COLUMNS: Final = {
+    "visits": "visits",
+    "right": "right",
+    "wrong": "wrong",
+    "missed": "missed",
+    "seconds_to_name": "seconds to name",
+    "strangers": "strangers",
+    "strangers_named": "strangers named",
+    "false_names": "false names",
+}
+
+
 def _tabulate_clips(runs: Sequence[Run]) -> Table:
-    columns = ("visits", "right", "wrong", "missed", "strangers", "named", "nobody there, named", "seconds to name")
-    table = _table(*columns)
+    """What was said for sure, and who was named."""
+    table = _table(*_CLIP_COLUMNS.values(), "named")
     for run in runs:
-        confirmed: Any = (run.visits or {})["confirmed"]
-        numbers = (confirmed[key] for key in ("visits", "right", "wrong", "missed", "strangers", "strangers_named",
-                                              "names_of_nobody", "seconds_to_name"))  # fmt: skip
-        table.add_row(*_about(run), *("-" if value is None else f"{value:g}" for value in numbers))
+        said: Any = (run.visits or {})["confirmed"]
+        numbers = ("-" if said[key] is None else f"{said[key]:g}" for key in _CLIP_COLUMNS)
+        table.add_row(*_about(run), *numbers, ", ".join(said["named"]) or "nobody")
     return table
 
 
