@@ -126,7 +126,7 @@ def _enroll(pictures: Sequence[Picture], looker: Looker, plan: Plan, kind: Galle
 def _run(
     clip: Clip,
     looks: Sequence[ClipLook],
-    decisions: Sequence[ClipDecision],
+    said: Sequence[ClipDecision],
     gallery: Sequence[Template],
     about: Subject,
 ) -> Run:

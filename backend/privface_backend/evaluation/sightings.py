@@ -7,7 +7,7 @@ task. Whether the pipeline would have used a face is judged later, from what is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
@@ -36,6 +36,9 @@ OPEN_BAR: Final = QualityBar(
 OPEN_ENROLLMENT: Final = EnrollmentBar(smallest=0, sharpness=0, detection=0)
 SENT_KERNELS: Final = (17, 25, 33, 49, 65, 97)
 """The kernel sizes at which a sender is taken to blur each picture that it sends for enrollment."""
+
+_SHAPE: Final = "1:" + ",".join(one.name for one in fields(FaceQuality))
+"""What is kept of a face: entries of another shape are not found."""
 
 Templates = tuple[tuple[PrivacyLevel, Vector], ...]
 """The vectors of one enrolled picture, each with its level."""
@@ -182,7 +185,7 @@ class Looker:
     def key(self, *parts: str) -> str:
         """A key of the cache."""
         engines = self.process.engines
-        return "\n".join((engines.contract.key, engines.detector.name, str(self.process.longest), *parts))
+        return "\n".join((_SHAPE, engines.contract.key, engines.detector.name, str(self.process.longest), *parts))
 
 
 def to_sighting(face: ObservedFace) -> Sighting:

@@ -153,8 +153,8 @@ def _score_frame(present: Sequence[VisitScore], said: Sequence[ClipDecision]) ->
         if decision.outcome is Outcome.KNOWN:
             meant = [one for one in present if one.visit.identity == decision.person and not one.visit.stranger]
             wrong += not meant
-            right += meant[:1]
-            for one in meant[:1]:
+            right += meant
+            for one in meant:
                 if one.seconds is None:
                     one.seconds, one.faces = max(0.0, decision.seconds - one.visit.start_s), decision.faces
     blamed = sorted((one for one in present if one not in right), key=lambda one: not one.visit.stranger)

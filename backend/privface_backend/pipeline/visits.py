@@ -214,17 +214,21 @@ class Visits:
         for visit in touched:
             decision = visit.visit.decide()
             firm = visit.settled or decision.usable >= self._rules.provisional
-            older = firm and decision.person_id and next(
-                (
-                    other
-                    for other in live.values()
-                    if other is not visit
-                    and other.visit.said is not None
-                    and other.visit.said.person_id == decision.person_id
-                    and set(other.moments).isdisjoint(visit.moments)
-                    and visit.visit.said is None
-                ),
-                None,
+            older = (
+                firm
+                and decision.person_id
+                and next(
+                    (
+                        other
+                        for other in live.values()
+                        if other is not visit
+                        and other.visit.said is not None
+                        and other.visit.said.person_id == decision.person_id
+                        and set(other.moments).isdisjoint(visit.moments)
+                        and visit.visit.said is None
+                    ),
+                    None,
+                )
             )
             if not older:
                 kept.append(visit)
