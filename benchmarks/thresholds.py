@@ -20,15 +20,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from privface_backend.domain.thresholds import threshold_curve
 
-from accuracy import OPEN_BAR, OPEN_ENROLLMENT, find_subject
 from privface_backend.core import load_engines
 from privface_backend.domain.frames import working_size
 from privface_backend.domain.geometry import Size
 from privface_backend.domain.matching import LevelMatchedGallery, Template
 from privface_backend.domain.privacy import LADDER, kernel_of_sigma
-from privface_backend.domain.thresholds import threshold_curve
 from privface_backend.errors import PrivFaceError
+from privface_backend.evaluation.sightings import OPEN_BAR, OPEN_ENROLLMENT, find_subject
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.enrollment import FaceChoice, enroll
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture

@@ -27,7 +27,7 @@ ORDER: Final = (
     ("settings", "events", "tasks"),
     ("gallery",),
     ("pipeline",),
-    ("rest", "mqtt", "discovery", "privacy"),
+    ("rest", "mqtt", "discovery", "evaluation"),
     ("core",),
     ("app",),
     ("server",),

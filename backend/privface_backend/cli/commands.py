@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from privface_backend.cli import models
+from privface_backend.cli import evaluate, models
 from privface_backend.cli.invocation import ANYWHERE, Host, Port, invocation
 from privface_backend.cli.people import people
 from privface_backend.cli.strangers import strangers
@@ -140,5 +140,12 @@ def register(app: typer.Typer) -> None:
     """Add all commands, in the order of the help."""
     for command in (serve, enroll, identify, watch, correct, explain, doctor, demo, version):
         app.command(epilog=ANYWHERE)(command)
-    for name, group in (("people", people), ("strangers", strangers), ("models", models.app), ("token", token)):
+    groups = (
+        ("people", people),
+        ("strangers", strangers),
+        ("evaluate", evaluate.app),
+        ("models", models.app),
+        ("token", token),
+    )
+    for name, group in groups:
         app.add_typer(group, name=name, epilog=ANYWHERE)

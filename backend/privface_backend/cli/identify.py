@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import typer
 
+from privface_backend.cli.engines import with_engine
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.files import VIDEOS, read, walk
 from privface_backend.cli.invocation import Invocation
@@ -24,8 +25,8 @@ from privface_backend.pipeline.recognition import Timed
 from privface_backend.plugins.ports import EngineContext, Source
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
-from privface_backend.protocol import ErrorCode, FaceResult, FrameCard, Outcome, Privacy
-from privface_backend.settings import EngineSettings, Settings
+from privface_backend.protocol import FaceResult, FrameCard, Outcome, Privacy
+from privface_backend.settings import Settings
 
 _MEGABYTE: Final = 1024 * 1024
 
@@ -49,7 +50,7 @@ def run_identify(
     detail: bool,
 ) -> None:
     """Identify the faces of files; ends with 1 when a file could not be read."""
-    settings = _with_engine(call.settings, engine)
+    settings = with_engine(call.settings, engine)
     wish = _Wish(privacy=_privacy(settings, method, parameter), detail=detail, json=call.json)
     files = list(walk(paths))
     unread = run_command(call, lambda core: _identify_all(core, files, wish), engines=True, settings=settings)
@@ -69,21 +70,6 @@ def _privacy(settings: Settings, method: str | None, parameter: int | None) -> P
     context = EngineContext(weights=WeightsStore(settings.models_dir))
     Registry().create(EngineKind.ANONYMIZER, chosen, context).validate(privacy.parameter)
     return privacy
-
-
-def _with_engine(settings: Settings, engine: str | None) -> Settings:
-    if engine is None:
-        return settings
-    parts = engine.split("+")
-    names = {1: ("recognizer",), 2: ("detector", "recognizer"), 3: ("detector", "recognizer", "aligner")}
-    if len(parts) not in names:
-        raise PrivFaceError(
-            ErrorCode.ENGINE_UNKNOWN,
-            "That names no engine.",
-            allowed="RECOGNIZER, DETECTOR+RECOGNIZER or DETECTOR+RECOGNIZER+ALIGNER",
-        )
-    chosen: EngineSettings = replace(settings.engines, **dict(zip(names[len(parts)], parts, strict=True)))
-    return replace(settings, engines=chosen)
 
 
 async def _identify_all(core: Core, paths: Sequence[Path], wish: _Wish) -> int:

@@ -1,1 +1,0 @@
-"""Measuring what recognition can do and what anonymization hides."""
