@@ -5,8 +5,8 @@ households of eight with up to three pictures each; strangers are people with on
 how strangers' scores with one person are distributed (a normal distribution through their upper tail, and the scores
 that 1 %, 0.1 % and 0.01 % reach), a person's own scores, those of two people's faces, and by how much strangers come
 nearer where the lightest enrolled template is blurred. Then the check that counts: the share of strangers whom a
-household of one half names at each setting of ``decision.naming``, with the shipped curves and the whitening of the other
-half, beside the share that was asked for.
+household of one half names at each setting of ``decision.naming``, with the shipped curves and the whitening of the
+other half, beside the share that was asked for.
 
     .venv/bin/python benchmarks/calibration.py ../shared/data
 """
