@@ -11,7 +11,7 @@ import numpy as np
 
 from privface_backend.domain.decision import DecisionRules, decide
 from privface_backend.domain.faces import Vector, Vectors
-from privface_backend.domain.matching import Contract, LevelMatchedGallery, Template
+from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.privacy import PrivacyLevel
 from privface_backend.domain.ranking import Ranking
 from privface_backend.domain.score_models import score_model
@@ -74,7 +74,7 @@ def make_scorer(kind: GalleryKind, templates: Sequence[Template], rules: Scoring
 def make_ranking(templates: Sequence[Template], rules: ScoringRules) -> Ranking:
     """PrivFace's own comparison with a gallery's people."""
     model = score_model(rules.contract, rules.verification_threshold)
-    return Ranking(LevelMatchedGallery(templates), model, rules.decision)
+    return Ranking(templates, model, rules.decision)
 
 
 class LevelScorer:
