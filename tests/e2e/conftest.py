@@ -51,7 +51,8 @@ def backend_python() -> Path:
     return python
 
 
-@pytest.fixture
+# All share one event loop: homes that wait for their tests would be cut off while another loop runs.
+@pytest_asyncio.fixture(loop_scope="session")
 async def home(tmp_path: Path) -> AsyncIterator[HomeAssistant]:
     """A Home Assistant of the test's own."""
     async with HomeAssistant(tmp_path / "home") as started:
