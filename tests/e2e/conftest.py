@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from support.backend_process import ROOT, VARIABLE, find_interpreter
 from support.browser import find_chromium
+from support.cottage import Cottage, furnished
 from support.hass import HomeAssistant
 from support.household import Household, move_in
 from support.stage import Stage, UnreachableError, staged
@@ -50,7 +51,8 @@ def backend_python() -> Path:
     return python
 
 
-@pytest.fixture
+# All share one event loop: homes that wait for their tests would be cut off while another loop runs.
+@pytest_asyncio.fixture(loop_scope="session")
 async def home(tmp_path: Path) -> AsyncIterator[HomeAssistant]:
     """A Home Assistant of the test's own."""
     async with HomeAssistant(tmp_path / "home") as started:
@@ -72,3 +74,10 @@ async def stage(tmp_path_factory: pytest.TempPathFactory, backend_python: Path) 
 async def household(stage: Stage) -> Household:
     """The stage once PrivFace is set up in it."""
     return await move_in(stage)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def cottage(tmp_path_factory: pytest.TempPathFactory, backend_python: Path) -> AsyncIterator[Cottage]:
+    """A small home with PrivFace, to which tests bring their cameras."""
+    async with furnished(tmp_path_factory.mktemp("cottage"), backend_python) as cottage:
+        yield cottage

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -18,13 +17,8 @@ LAST_LOOK = "sensor.front_door_last_look"
 
 
 async def test_the_backend_is_discovered_over_mqtt(stage: Stage) -> None:
-    async def discovered() -> dict[str, Any] | None:
-        flows = await stage.home.command("config_entries/flow/progress")
-        return next((flow for flow in flows if flow["handler"] == "privface"), None)
-
-    flow = await stage.home.until(discovered, "nothing is discovered", 30)
+    flow = await stage.home.until_discovered("privface", "discovery_confirm")
     assert flow["context"]["source"] == "mqtt"
-    assert flow["step_id"] == "discovery_confirm"
     assert flow["context"]["title_placeholders"]["name"] == stage.proxy.url.removeprefix("http://")
 
 

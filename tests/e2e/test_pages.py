@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from support.browser import browsing, take_screenshot, visit
 from support.hass import HomeAssistant
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_home_assistant_answers_and_restarts(home: HomeAssistant) -> None:

@@ -28,6 +28,7 @@ from homeassistant.components.http.config import STORAGE_VERSION as HTTP_VERSION
 from homeassistant.components.onboarding import STORAGE_VERSION as ONBOARDING_VERSION
 
 from support.hass_socket import HassSocket
+from support.network import Host
 from support.ports import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -52,18 +53,20 @@ logger:
 
 
 class HomeAssistant:
-    """A ``hass`` over ``directory``, on the same port at each start. ``more``: YAML to add to its configuration.
+    """A ``hass`` over ``directory``, on the same port at each start. ``more``: YAML to add to its configuration;
+    ``host``: where it runs, none: on this computer's own network.
 
     ``config``: its configuration directory; ``media``: a directory that it may read pictures from.
     """
 
-    def __init__(self, directory: Path, *, more: str = "") -> None:
+    def __init__(self, directory: Path, *, more: str = "", host: Host | None = None) -> None:
         self.config = directory / "config"
         self.media = directory / "media"
         self.port = free_port()
         self.token = ""
         self.frontend_tokens: dict[str, Any] = {}
         self._more = more
+        self._host = host
         self._process: subprocess.Popen[bytes] | None = None
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
@@ -112,8 +115,9 @@ class HomeAssistant:
     async def start(self) -> None:
         """Start it, sign in, and wait until it has started everything."""
         assert self._process is None, "it runs already"
-        self._process = await asyncio.to_thread(self._run)
-        self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
+        self._process = await (self._host.run(self._run) if self._host else asyncio.to_thread(self._run))
+        connector = self._host.connector() if self._host else None
+        self._session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         await self.until(self._answers, "Home Assistant doesn't answer")
         if not self.token:
             await self._onboard()
@@ -237,6 +241,17 @@ class HomeAssistant:
         state = await self.until(look, f"{entity_id} doesn't get there", seconds)
         assert isinstance(state, dict)
         return state
+
+    async def until_discovered(self, handler: str, step: str) -> dict[str, Any]:
+        """Wait until an integration has a flow at that step which nobody here has started; the flow."""
+
+        async def find() -> dict[str, Any] | None:
+            flows = await self.command("config_entries/flow/progress")
+            return next((flow for flow in flows if (flow["handler"], flow["step_id"]) == (handler, step)), None)
+
+        flow = await self.until(find, f"{handler} has no flow at {step}", 30)
+        assert isinstance(flow, dict)
+        return flow
 
     async def answer_flow(self, path: str, start: Mapping[str, Any], *answers: Mapping[str, Any]) -> dict[str, Any]:
         """Start a flow at ``path`` below ``/api/config/config_entries`` and answer its forms; the last result."""

@@ -42,13 +42,21 @@ class Exchange:
         """The answer's JSON."""
         return json.loads(self.answer)
 
+    @property
+    def picture(self) -> bytes:
+        """The JPEG file in the body."""
+        return self.body[self.body.index(b"\xff\xd8\xff") : self.body.rindex(b"\xff\xd9") + 2]
+
 
 class RecordingProxy:
-    """Passes everything to ``upstream``. ``exchanges``: what went in so far, in order."""
+    """Passes everything to ``upstream``. ``exchanges``: what went in so far, in order; ``may_answer``: while it isn't
+    set, answers to requests are held back, and what comes over websockets isn't."""
 
     def __init__(self, upstream: str) -> None:
         self.exchanges: list[Exchange] = []
         self.url = ""
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self._upstream = upstream
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
@@ -110,6 +118,7 @@ class RecordingProxy:
             allow_redirects=False,
         ) as response:
             answer = await response.read()
+            await self.may_answer.wait()
             exchange.status, exchange.answer = response.status, answer
             return web.Response(status=response.status, headers=_passed_on(response.headers), body=answer)
 

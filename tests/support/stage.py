@@ -21,6 +21,7 @@ from support.hass import HomeAssistant
 from support.mosquitto import Mosquitto
 from support.ports import free_port
 from support.reverse_proxy import Exchange, RecordingProxy
+from support.still_camera import FRAME_SECONDS, add_still_camera
 
 TESTS: Final = Path(__file__).parents[1]
 STILL: Final = "/still"
@@ -80,9 +81,6 @@ class Stage:
             while (event := await self.published.get())["event_id"] != event_id:
                 pass
         return event
-
-
-FRAME_SECONDS: Final = 0.01
 
 
 @contextlib.asynccontextmanager
@@ -178,8 +176,4 @@ async def _subscribed(port: int) -> AsyncIterator[asyncio.Queue[dict[str, Any]]]
 async def _furnish(home: HomeAssistant, broker: int, still: str) -> None:
     """Give Home Assistant its broker and its camera."""
     await home.add_entry("mqtt", {"broker": "127.0.0.1", "port": broker, "other_settings": PLAIN})
-    advanced = {"framerate": 1 / FRAME_SECONDS, "verify_ssl": True}
-    entry = await home.add_entry("generic", {"still_image_url": still, "advanced": advanced}, {"confirmed_ok": True})
-    registered = await home.command("config/entity_registry/list")
-    (entity_id,) = (one["entity_id"] for one in registered if one["config_entry_id"] == entry["entry_id"])
-    await home.command("config/entity_registry/update", entity_id=entity_id, new_entity_id=CAMERA, name="Porch")
+    assert await add_still_camera(home, still, "Porch") == CAMERA
