@@ -19,6 +19,9 @@ _SLACK: Final = 0.7
 """How far below the threshold, in strangers' deviations, a visit may be without its best face: about ten times the rate
 of strangers (the distance between 1 in 1,000 and 1 in 100 is 0.76 deviations)."""
 
+_BEST: Final = 3
+_NEARLY: Final = 0.7
+
 
 class Naming(StrEnum):
     """How readily strangers may be taken for somebody: the user's word for the target rate."""
@@ -142,14 +145,16 @@ def _leads(best: Ranked, others: Sequence[Ranked], rules: DecisionRules) -> bool
 def decide_visit(faces: Sequence[WeighedFace], rules: DecisionRules) -> Decision:
     """Decide about all the usable faces of a visit, in whatever order they came.
 
-    One face alone decides like ``decide``. Of several, none may carry the name alone: without the face that speaks
-    most for it, the rest must still come within ``_SLACK`` of the threshold; else the reason is ``few_faces``.
+    One face alone decides like ``decide``. Faces far worse than the best ones say nothing. Of several, none may carry
+    the name alone: without the face that speaks most for it, the rest must still come within ``_SLACK`` of the
+    threshold; else the reason is ``few_faces``.
 
     Raises:
         ValueError: there is no face.
     """
     if not faces:
         raise ValueError("a decision needs a face")
+    usable, faces = len(faces), _worthwhile(faces)
     fused = fuse(faces)
     decision = decide(fused, rules)
     alone = [decide(face.ranked, rules) for face in faces]
@@ -162,7 +167,15 @@ def decide_visit(faces: Sequence[WeighedFace], rules: DecisionRules) -> Decision
             decision = replace(decision, outcome=Outcome.UNKNOWN, reason=Reason.FEW_FACES)
     nearest = None if decision.candidate is None else decision.candidate.person_id
     known = sum(one.person_id is not None and one.person_id == nearest for one in alone)
-    return replace(decision, usable=len(faces), votes_known=known)
+    return replace(decision, usable=usable, votes_known=known)
+
+
+def _worthwhile(faces: Sequence[WeighedFace]) -> Sequence[WeighedFace]:
+    """The faces that are nearly as good as the third best, which are three or more, or all."""
+    if len(faces) <= _BEST:
+        return faces
+    least = _NEARLY * sorted((face.weight for face in faces), reverse=True)[_BEST - 1]
+    return [face for face in faces if face.weight >= least]
 
 
 def _pull(face: WeighedFace, person_id: str) -> float:

@@ -47,7 +47,7 @@ class QualityBar:
 
     smallest: float = 20.0
     detection: float = 0.6
-    strongest: float = 0.1
+    strongest: float = 0.075
     turned: float = 0.75
     sharpness: float = -2.2
     darkest: float = 12.0
@@ -95,6 +95,7 @@ def weigh(face: DetectedFace, relative: float, sharpness: float | None) -> float
     pose = float(max(0.0, 1.0 - turn(face)) ** 1.5)
     # Under 0.9 the detector saw a face turned down, half hidden or cut off, whose landmarks are guessed.
     sure = float(min(1.0, max(0.0, (face.score - 0.6) / 0.3)) ** 2)
-    strength = 1.0 / (1.0 + (relative / 0.04) ** 2)
+    # As the distance between a person's own scores and strangers' falls, squared: see domain/score_models.py.
+    strength = 1.0 / (1.0 + (relative / 0.042) ** 3)
     detail = 1.0 if sharpness is None else float(np.exp(min(0.0, 0.5 * (sharpness + 0.5))))
     return max(_LEAST_WEIGHT, min(1.0, size * pose * sure * strength * detail))
