@@ -21,7 +21,7 @@ from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import MOST_CAMERAS, Camera, Cameras
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.household import Household
-from privface_backend.pipeline.intake import Intake, Seen, VisitSettings
+from privface_backend.pipeline.intake import Intake, VisitSettings
 from privface_backend.pipeline.lane import Lane, open_lane
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules, Timed

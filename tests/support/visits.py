@@ -14,7 +14,7 @@ from privface_backend.domain.calibration import ScoreModel
 from privface_backend.domain.decision import Decision, DecisionRules
 from privface_backend.domain.faces import DetectedFace, Vector, normalized
 from privface_backend.domain.geometry import Box, Size
-from privface_backend.domain.matching import LevelMatchedGallery, Template
+from privface_backend.domain.matching import Template
 from privface_backend.domain.privacy import CLEAR
 from privface_backend.domain.quality import FaceQuality
 from privface_backend.domain.ranking import Ranking
@@ -92,7 +92,7 @@ def make_ranking(
         Template(face_id=f"face of {person}", person_id=person, level=CLEAR, vector=vector)
         for person, vector in people.items()
     ]
-    return Ranking(LevelMatchedGallery(templates), model or make_model(), rules or DecisionRules())
+    return Ranking(templates, model or make_model(), rules or DecisionRules())
 
 
 @dataclass(kw_only=True)

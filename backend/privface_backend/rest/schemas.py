@@ -83,6 +83,10 @@ _FRAME_CARD: Final = {
     "requestor": _or_null(component("Requestor")),
     "request_id": _TEXT_OR_NULL,
     "trigger": _TEXT_OR_NULL,
+    "more": {
+        "type": ["boolean", "null"],
+        "description": "Whether another frame of what this one shows will come; false: decide at once.",
+    },
 }
 
 _IDENTIFICATION: Final = {
@@ -213,6 +217,13 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "outcome": _one_of(Outcome),
             "phase": _one_of(Phase),
             **_PERSON_AND_SCORES,
+            "evidence": {
+                **_NUMBER_OR_NULL,
+                "description": "The decimal logarithm of how much likelier the scores are of the person than of a "
+                "stranger.",
+            },
+            "stranger": _or_null(component("StrangerRef")),
+            "corrects": {**_TEXT_OR_NULL, "description": "The event that this one takes back."},
             "faces": _COUNT,
             "box": _or_null(BOX),
             "votes": _COUNTS_BY_NAME,
@@ -221,6 +232,10 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "engine": component("EngineNames"),
             "latency_ms": _NUMBERS_BY_NAME,
         }
+    ),
+    "StrangerRef": record(
+        {"id": _TEXT, "number": _COUNT, "visit": _COUNT},
+        description="Somebody without a name who may come back: number is their label, visit counts their visits.",
     ),
     "EventPage": record(
         {
