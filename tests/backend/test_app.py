@@ -27,7 +27,7 @@ from privface_backend.pipeline.intake import Seen
 from privface_backend.plugins.builtin import BUILTIN
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind, EngineSpec
-from privface_backend.protocol import ErrorCode, Event, FrameCard
+from privface_backend.protocol import ErrorCode, Event, FrameCard, Outcome
 from privface_backend.rest.health import _reasons
 from privface_backend.settings import BrokerSettings, DecisionSettings, EngineSettings, GallerySettings
 from support.backend import ADA, BEN, STRANGER, Api, encode, held, make_settings, picture, pixels, running
@@ -147,7 +147,7 @@ async def test_commands(tmp_path: Path) -> None:
         await until(lambda: watcher.on(f"{base}/enabled/state"))
         await watcher.client.publish(f"{base}/privacy/set", "31", qos=1)
         await until(lambda: watcher.on(f"{base}/privacy/state")[-1].payload == b"31")
-        (event,) = (await frame(api, ADA))["events"]
+        (event,) = (await frame(api, BEN))["events"]
         assert (await stored(api, event)).privacy.parameter == 31
         await watcher.client.publish(f"{base}/privacy/set", "30", qos=1)
         await watcher.client.publish(f"{base}/enabled/set", "OFF", qos=1)
@@ -183,7 +183,7 @@ async def test_a_broker_that_is_not_there_and_comes_back(tmp_path: Path) -> None
                 await until(lambda: len(watcher.on("privface/event")) == 1)
             broker.kill()
             await until(lambda: link.status.state is not LinkState.CONNECTED)
-            await frame(api, ADA)
+            await frame(api, ADA, camera="Hall")
             assert (await api.call("GET", "/api/v1/people")).status == 200
             broker.start()
             async with watching(port, "privface/#") as watcher:
@@ -268,15 +268,29 @@ async def test_the_watched_folder(tmp_path: Path) -> None:
         assert [face["person"] for face in (await frame(api, ADA, BEN))["faces"]].count(None) == 0
 
 
-async def test_a_frame_judged_while_its_person_is_forgotten_leaves_no_event(tmp_path: Path) -> None:
+async def test_a_frame_judged_while_its_person_is_forgotten_names_nobody(tmp_path: Path) -> None:
     async with running(tmp_path) as api:
         person = await api.create("Ada", ADA)
         backend = api.backend
         timed = await backend.core.recognition.identify(picture(ADA))
+        assert timed.judgement.faces[0].result.person_id == person
         await backend.core.gallery.forget(person)
-        events = backend.services.intake.tell(timed, FrameCard(camera="door", captured_at=backend.core.clock()))
-        assert events[0].person_id == person
-        other = (await frame(api, STRANGER))["events"][0]
+        card = FrameCard(camera="door", captured_at=backend.core.clock(), more=False)
+        [event] = backend.services.intake.tell(timed, card).events
+        assert (event.outcome, event.person_id, event.person) == (Outcome.UNKNOWN, None, None)
+        assert (await stored(api, event.event_id)).person_id is None
+
+
+async def test_an_event_that_waits_while_its_person_is_forgotten_is_not_kept(tmp_path: Path) -> None:
+    async with running(tmp_path) as api:
+        person = await api.create("Ada", ADA)
+        backend = api.backend
+        timed = await backend.core.recognition.identify(picture(ADA))
+        card = FrameCard(camera="door", captured_at=backend.core.clock(), more=False)
+        [event] = backend.services.intake.tell(timed, card).events
+        assert event.person_id == person
+        await backend.core.gallery.forget(person)
+        other = (await frame(api, STRANGER, camera="Hall"))["events"][0]
         await stored(api, other)
         core = backend.core
         assert [event.event_id for event in await core.storage.call(core.events.list)] == [other]
@@ -286,8 +300,9 @@ async def test_events_that_wait_for_the_disk_are_kept_at_the_end(tmp_path: Path)
     async with open_backend(make_settings(tmp_path)) as backend:
         await backend.engines_ready()
         timed = await backend.core.recognition.identify(picture(ADA))
-        for _ in range(20):
-            backend.services.intake.tell(timed, FrameCard(camera="door", captured_at=backend.core.clock()))
+        for number in range(20):
+            card = FrameCard(camera=f"door {number}", captured_at=backend.core.clock(), more=False)
+            assert backend.services.intake.tell(timed, card).events
     async with open_core(make_settings(tmp_path)) as core:
         assert await core.storage.call(core.events.count) == 20
 

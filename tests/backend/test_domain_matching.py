@@ -1,4 +1,4 @@
-"""The search by level against a slow reference, and the decision."""
+"""The search by level against a slow reference."""
 
 from __future__ import annotations
 
@@ -10,20 +10,10 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from privface_backend.domain.thresholds import threshold_curve
 
 from privface_backend.domain.faces import normalized
-from privface_backend.domain.matching import (
-    Candidate,
-    Contract,
-    LevelMatchedGallery,
-    Template,
-    ThresholdCurve,
-    decide,
-    represent_face,
-)
+from privface_backend.domain.matching import LevelMatchedGallery, Template, represent_face
 from privface_backend.domain.privacy import CLEAR, LADDER, PrivacyLevel
-from privface_backend.protocol import Outcome, Reason
 from support.gallery import make_vector
 
 STEP = 0.0025
@@ -213,96 +203,26 @@ def test_many_levels_keep_few_matrices() -> None:
     assert len(gallery._matrices) <= 16
 
 
-def candidates(*scores: float) -> tuple[Candidate, ...]:
-    return tuple(Candidate(person_id=str(n), face_id=str(n), score=score) for n, score in enumerate(scores))
-
-
-@pytest.mark.parametrize(
-    ("scores", "outcome", "reason"),
-    [
-        ((), Outcome.UNKNOWN, Reason.NOBODY_ENROLLED),
-        ((0.5,), Outcome.KNOWN, Reason.OK),
-        ((0.49,), Outcome.UNKNOWN, Reason.BELOW_THRESHOLD),
-        ((0.6, 0.5), Outcome.KNOWN, Reason.OK),
-        ((0.6, 0.55), Outcome.UNKNOWN, Reason.SMALL_MARGIN),
-        ((0.6, 0.6), Outcome.UNKNOWN, Reason.SMALL_MARGIN),
-        ((0.3, 0.29), Outcome.UNKNOWN, Reason.BELOW_THRESHOLD),
-        ((math.nan,), Outcome.UNKNOWN, Reason.BELOW_THRESHOLD),
-        ((math.nan, math.nan), Outcome.UNKNOWN, Reason.BELOW_THRESHOLD),
-        ((0.9, math.nan), Outcome.UNKNOWN, Reason.SMALL_MARGIN),
-    ],
-)
-def test_decide(scores: tuple[float, ...], outcome: Outcome, reason: Reason) -> None:
-    decision = decide(candidates(*scores), threshold=0.5, margin=0.075)
-    assert (decision.outcome, decision.reason) == (outcome, reason)
-    assert decision.person_id == ("0" if outcome is Outcome.KNOWN else None)
-    assert decision.threshold == 0.5
-
-
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=5), st.floats(0, 1), st.floats(0, 0.5))
-def test_nobody_is_named_below_the_threshold_or_without_a_lead(
-    scores: list[float], threshold: float, margin: float
-) -> None:
-    ranked = candidates(*sorted(scores, reverse=True))
-    decision = decide(ranked, threshold=threshold, margin=margin)
-    named = decision.person_id is not None
-    leads = len(ranked) == 1 or ranked[0].score - ranked[1].score >= margin
-    assert named == (ranked[0].score >= threshold and leads)
-
-
-def curve_of(recognizer: str, verification: float, alignment: str = "five-point/five/arcface") -> ThresholdCurve:
-    contract = Contract(recognizer=recognizer, weights_digest="0", dimension=8, alignment=alignment)
-    return threshold_curve(contract, verification)
-
-
-STRENGTHS = [step / 1000 for step in range(200)]
-
-
-@given(st.floats(0.0, 0.95))
-def test_thresholds_of_other_recognizers_rise_from_the_published_one_and_stay_below_one(verification: float) -> None:
-    curve = curve_of("deepface:Other", verification)
-    values = [curve.at(relative) for relative in STRENGTHS]
-    assert values[0] == pytest.approx(verification)
-    assert all(later >= earlier - 1e-12 for earlier, later in itertools.pairwise(values))
-    assert max(values) < 1
-
-
-def test_thresholds_of_sface_are_its_own_with_its_own_alignment_only() -> None:
-    measured = [curve_of("deepface:SFace", 0.9).at(relative) for relative in STRENGTHS]
-    assert measured == sorted(measured)
-    assert measured[0] < 0.9
-    assert measured[-1] < 1
-    assert curve_of("deepface:SFace", 0.9, "eyes/five/arcface").at(0) == pytest.approx(0.9)
-
-
-def test_a_curve_is_linear_between_its_points_and_level_outside() -> None:
-    curve = ThresholdCurve(points={0.1: 0.6, 0.0: 0.4})
-    assert [curve.at(r) for r in (-1, 0, 0.05, 0.1, 9)] == pytest.approx([0.4, 0.4, 0.5, 0.6, 0.6])
-
-
-def test_a_threshold_rises_with_the_lightest_template_for_strong_probes() -> None:
-    curve = ThresholdCurve(points={0.0: 0.4, 0.1: 0.6}, rise=2.0, light=0.02, onset=(0.03, 0.05))
-    assert [curve.at(0.1, lightest) for lightest in (0.0, 0.02, 0.04, 0.08)] == pytest.approx([0.6, 0.6, 0.64, 0.72])
-    assert [curve.at(r, 0.06) for r in (0.0, 0.03, 0.04, 0.05)] == pytest.approx([0.4, 0.46, 0.52, 0.58])
-    assert curve.at(0.1, 1.0) == 0.99
-
-
-def test_a_raised_curve_is_raised_everywhere_and_stays_below_one() -> None:
-    curve = ThresholdCurve(points={0.0: 0.4, 0.1: 0.6}, rise=2.0, light=0.02, onset=(0.03, 0.05))
-    assert curve.raised(0.1).at(0.1, 0.04) == pytest.approx(curve.at(0.1, 0.04) + 0.1)
-    assert curve.raised(-0.1).at(0.0) == pytest.approx(0.3)
-    assert curve.raised(0.9).at(0.1) == 0.99
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.sampled_from(["deepface:SFace", "deepface:Other"]), st.floats(0.0, 0.95))
-def test_shipped_thresholds_rise_with_the_lightest_template(recognizer: str, verification: float) -> None:
-    curve = curve_of(recognizer, verification)
-    for relative in STRENGTHS[::10]:
-        values = [curve.at(relative, lightest) for lightest in STRENGTHS[::10]]
-        assert values == sorted(values)
-        assert values[0] == curve.at(relative)
-        assert max(values) < 1
+def test_likenesses_are_those_of_people_with_each_other() -> None:
+    ada, ben, eve = (make_vector(seed, DIMENSION) for seed in (1, 2, 3))
+    gallery = LevelMatchedGallery(
+        [
+            Template(person_id=person, face_id=f"{person}{number}", level=CLEAR, vector=vector)
+            for person, vector in (("ada", ada), ("ben", ben), ("eve", eve))
+            for number in range(2)
+        ]
+    )
+    likenesses = gallery.likenesses()
+    assert gallery.people == 3
+    assert len(gallery) == 6
+    assert {person: set(others) for person, others in likenesses.items()} == {
+        "ada": {"ben", "eve"},
+        "ben": {"ada", "eve"},
+        "eve": {"ada", "ben"},
+    }
+    assert likenesses["ada"]["ben"] == pytest.approx(float(ada @ ben), abs=1e-6)
+    assert likenesses["ben"]["ada"] == likenesses["ada"]["ben"]
+    assert LevelMatchedGallery(()).likenesses() == {}
 
 
 def test_a_template_shows_no_vector() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -22,7 +22,7 @@ from privface_backend.mqtt.topics import (
     event_payload,
     person_state,
 )
-from privface_backend.protocol import Event
+from privface_backend.protocol import Event, PresencePhase
 from support.mqtt import make_event
 
 KEY = "3f1f6a52-0f0e-4d0c-9f57-0e7a3a1a6a10"
@@ -162,13 +162,19 @@ def test_an_event_is_published_as_the_wire_has_it() -> None:
 
 def test_states_have_the_keys_of_the_wire() -> None:
     moment = datetime(2026, 11, 23, 8, 15, 30, 125000, tzinfo=UTC)
-    assert person_state(camera="door", last_seen=moment, score=0.61239, present=True) == {
+    since = moment - timedelta(seconds=5)
+    state = person_state(camera="door", last_seen=moment, score=0.61239, phase=PresencePhase.SEEN, since=since)
+    assert state == {
         "camera": "door",
         "last_seen": "2026-11-23T08:15:30.125Z",
         "score": 0.6124,
         "present": True,
+        "state": "seen",
+        "since": "2026-11-23T08:15:25.125Z",
     }
-    assert person_state(camera=None, last_seen=None, score=None, present=False)["last_seen"] is None
+    nowhere = person_state(camera=None, last_seen=None, score=None, phase=PresencePhase.LEFT, since=None)
+    assert (nowhere["last_seen"], nowhere["since"]) == (None, None)
+    assert (nowhere["present"], nowhere["state"]) == (False, "left")
     assert camera_state(persons=["Zoë"], unknown=2, last_event_id="event-1", ts=moment) == {
         "persons": ["Zoë"],
         "unknown": 2,

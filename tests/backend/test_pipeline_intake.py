@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from privface_backend.domain.decision import DecisionRules
+from privface_backend.domain.matching import LevelMatchedGallery, Template
+from privface_backend.domain.privacy import CLEAR
+from privface_backend.domain.visits import VisitRules
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import MOST_CAMERAS, Camera, Cameras
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.household import Household
-from privface_backend.pipeline.intake import Intake
+from privface_backend.pipeline.intake import Intake, VisitSettings
 from privface_backend.pipeline.lane import Lane, open_lane
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules, Timed
+from privface_backend.pipeline.visits import VisitTiming
 from privface_backend.protocol import (
     AppliedBy,
     ErrorCode,
@@ -55,15 +60,27 @@ class Watched:
 
 
 @dataclass
+class Clock:
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
 class House:
     lane: Lane
+    index: GalleryIndex
+    clock: Clock
     recognition: Recognition
     cameras: Cameras
     household: Household
     intake: Intake
     observer: Watched
     recorded: list[Event] = field(default_factory=list)
+    reasons: dict[str, dict[str, Any]] = field(default_factory=dict)
     told: list[Message] = field(default_factory=list)
+    woken: list[datetime] = field(default_factory=list)
 
     def camera(self, name: str) -> Camera:
         return next(camera for camera in self.cameras.all() if camera.name == name)
@@ -75,34 +92,63 @@ async def house(*, start: bool = True, **changes: Any) -> AsyncIterator[House]:
         limits=PictureLimits(),
         default_privacy=Privacy(parameter=17),
         ladder=(0.02,),
-        caution=0.0,
-        margin=0.02,
+        decision=DecisionRules(),
         enrollment=EnrollmentBar(),
     )
     rules = replace(rules, **changes)
     async with open_lane(4) as lane:
-        recognition = Recognition(lane, GalleryIndex(), rules, make_process)
+        index, clock = GalleryIndex(), Clock()
+        recognition = Recognition(lane, index, rules, make_process)
         if start:
             await recognition.start()
         cameras, household, bus, observer = Cameras(), Household(LIFETIME), Bus(), Watched()
         recorded: list[Event] = []
+        reasons: dict[str, dict[str, Any]] = {}
         told: list[Message] = []
+        woken: list[datetime] = []
         bus.call(told.append)
         recognition.observe(observer)
+
+        def record(events: Sequence[Event], why: Mapping[str, dict[str, Any]]) -> None:
+            recorded.extend(events)
+            reasons.update(why)
+
         intake = Intake(
             recognition=recognition,
+            index=index,
             cameras=cameras,
             household=household,
             bus=bus,
-            record=recorded.extend,
-            clock=lambda: NOW,
-            lifetime=LIFETIME,
+            record=record,
+            clock=clock,
+            settings=VisitSettings(rules=VisitRules(decision=rules.decision), timing=VisitTiming(), lifetime=LIFETIME),
+            wake=lambda: woken.append(clock()),
         )
-        yield House(lane, recognition, cameras, household, intake, observer, recorded, told)
+        yield House(
+            lane, index, clock, recognition, cameras, household, intake, observer, recorded, reasons, told, woken
+        )
+
+
+def enroll(home: House, timed: Timed, name: str = "Ada") -> None:
+    """Enroll the first face of a look."""
+    [observed, *_] = timed.judgement.look.faces
+    assert observed.vector is not None
+    template = Template(face_id=f"face of {name}", person_id=name.lower(), level=CLEAR, vector=observed.vector)
+    known = home.index.snapshot
+    templates = (*known.templates, template)
+    home.index._snapshot = replace(
+        known,
+        gallery=LevelMatchedGallery(templates),
+        templates=templates,
+        names={**known.names, template.person_id: name},
+        sources={**known.sources, template.face_id: f"{name}.jpg"},
+    )
+    home.household.set_people(home.index.snapshot.names)
 
 
 def card(camera: str = "door", **changes: object) -> FrameCard:
-    return replace(FrameCard(camera=camera, captured_at=NOW), **changes)  # type: ignore[arg-type]  # of a card's fields
+    """The card of a frame that comes alone."""
+    return replace(FrameCard(camera=camera, captured_at=NOW, more=False), **changes)  # type: ignore[arg-type]  # of a card's fields
 
 
 async def code_of(asked: asyncio.Task[object]) -> ErrorCode:
@@ -149,6 +195,7 @@ async def test_a_disabled_camera_s_frames_are_not_looked_at() -> None:
         assert home.observer.codes == [ErrorCode.CAMERA_DISABLED]
         home.cameras.enable("door", enabled=True)
         assert (await home.intake.camera_frame(picture(ADA), card())).events
+        assert home.woken
 
 
 async def test_a_superseded_frame_counts_as_skipped() -> None:
@@ -186,8 +233,8 @@ async def test_a_camera_s_own_parameter_goes_before_the_default() -> None:
         (event,) = (await home.intake.camera_frame(picture(ADA), card("hall"))).events
         assert event.privacy.parameter == 17
         home.cameras.set_parameter("door", None)
-        (event,) = (await home.intake.camera_frame(picture(ADA), card())).events
-        assert event.privacy.parameter == 17
+        seen = await home.intake.camera_frame(picture(ADA), card())
+        assert seen.timed.judgement.look.privacy.parameter == 17
 
 
 async def test_before_the_engines_are_made() -> None:
@@ -211,7 +258,8 @@ async def test_a_default_that_the_method_does_not_take_is_said_at_the_start() ->
 async def test_caution_raises_every_threshold_but_never_to_one() -> None:
     thresholds = []
     for caution in (0.0, 0.05, 0.9):
-        async with house(caution=caution) as home:
+        async with house(decision=DecisionRules(caution=caution)) as home:
+            enroll(home, await home.recognition.identify(picture(ADA)))
             thresholds.append((await home.recognition.identify(picture(ADA))).judgement.faces[0].result.threshold)
     assert thresholds[0] is not None
     assert thresholds[1:] == pytest.approx([thresholds[0] + 0.05, 0.99])

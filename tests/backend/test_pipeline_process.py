@@ -9,17 +9,21 @@ import cv2
 import numpy as np
 import pytest
 
+from privface_backend.domain.calibration import ScoreModel
+from privface_backend.domain.decision import DecisionRules
 from privface_backend.domain.frames import Pixels
-from privface_backend.domain.matching import LevelMatchedGallery, Template, ThresholdCurve
+from privface_backend.domain.matching import LevelMatchedGallery, Template
 from privface_backend.domain.privacy import CLEAR, PrivacyLevel, sigma_of_kernel
+from privface_backend.domain.ranking import Ranking
 from privface_backend.engines.synthetic import draw_face, ground
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.index import GallerySnapshot
-from privface_backend.pipeline.identification import judge
-from privface_backend.pipeline.process import Process, Stopwatch
+from privface_backend.pipeline.identification import Judgement, judge
+from privface_backend.pipeline.process import Look, Process, Stopwatch
 from privface_backend.plugins.ports import Anonymizer
 from privface_backend.protocol import AppliedBy, ErrorCode, Outcome, Privacy, Reason
 from support.backend import ADA, BEN, STRANGER, pixels
+from support.decisions import make_model
 from support.process import make_process, recording
 
 DEFAULT = Privacy(parameter=17)
@@ -185,7 +189,14 @@ def snapshot_of(process: Process, *identities: int) -> GallerySnapshot:
         gallery=LevelMatchedGallery(templates),
         names={template.person_id: f"Name {template.person_id}" for template in templates},
         sources={template.face_id: f"{template.face_id}.jpg" for template in templates},
+        templates=tuple(templates),
     )
+
+
+def judged_by(process: Process, look: Look, snapshot: GallerySnapshot, model: ScoreModel) -> Judgement:
+    rules = DecisionRules()
+    ranking = Ranking(snapshot.templates, model, rules)
+    return judge(look, snapshot, ranking, rules=rules, engine=process.engines.names)
 
 
 def test_known_unknown_and_unusable_in_one_frame() -> None:
@@ -193,14 +204,16 @@ def test_known_unknown_and_unusable_in_one_frame() -> None:
     frame = pixels(ADA, STRANGER)
     draw_face(frame, BEN, 500, 20, 16)
     look = process.look(process.anonymize(frame, None, Privacy(parameter=9), Stopwatch()), Stopwatch())
-    curve = ThresholdCurve(points={0.0: 0.8, 0.1: 0.8})
-    judged = judge(look, snapshot_of(process, ADA, BEN), curve=curve, margin=0.02, engine=process.engines.names)
+    model = make_model(strangers=0.5, deviation=0.1)
+    judged = judged_by(process, look, snapshot_of(process, ADA, BEN), model)
     found = {face.result.outcome: face for face in judged.faces}
     assert len(found) == len(judged.faces) == 3
     known, unknown, unusable = (found[outcome] for outcome in (Outcome.KNOWN, Outcome.UNKNOWN, Outcome.UNUSABLE))
     assert (known.result.person_id, known.result.person) == (f"person {ADA}", f"Name person {ADA}")
     assert known.source == f"face {ADA}.jpg"
-    assert known.result.threshold == 0.8
+    # The household's other people move it a little.
+    usual = model.threshold(0.001, 2, known.observed.level.relative)
+    assert known.result.threshold == pytest.approx(usual, abs=0.031)
     assert unknown.result.person_id is unknown.result.person is unknown.source is None
     assert unknown.result.score is not None
     assert unusable.result.reason is Reason.TOO_SMALL
@@ -216,23 +229,22 @@ def test_who_was_enrolled_under_strong_blur_needs_a_higher_score() -> None:
     [observed] = look.faces
     assert observed.vector is not None
     strong = PrivacyLevel("gaussian", 0.06)
-    curve = ThresholdCurve(points={0.0: 0.5}, rise=2.0, light=0.01, onset=(0.0, 0.01))
+    model = make_model(strangers=0.2, deviation=0.05, rise=2.0, light=0.01, onset=(0.0, 0.01))
+    flat = model.threshold(0.001, 1, 0.0)
     thresholds = []
     for levels in ((CLEAR, strong), (strong,)):
         templates = [Template(face_id="face", person_id="ada", level=level, vector=observed.vector) for level in levels]
-        snapshot = replace(snapshot_of(process), gallery=LevelMatchedGallery(templates))
-        [face] = judge(look, snapshot, curve=curve, margin=0.0, engine=process.engines.names).faces
+        snapshot = replace(snapshot_of(process), templates=tuple(templates))
+        [face] = judged_by(process, look, snapshot, model).faces
         assert face.result.outcome is Outcome.KNOWN
         thresholds.append(face.result.threshold)
-    assert thresholds == pytest.approx([0.5, 0.6])
+    assert thresholds == pytest.approx([flat, flat + 0.1])
 
 
 def test_nobody_enrolled() -> None:
     process = make_process()
     look = process.look(process.anonymize(pixels(ADA), None, DEFAULT, Stopwatch()), Stopwatch())
-    judged = judge(
-        look, snapshot_of(process), curve=ThresholdCurve(points={0.0: 0.5}), margin=0.0, engine=process.engines.names
-    )
+    judged = judged_by(process, look, snapshot_of(process), make_model())
     assert [face.result.reason for face in judged.faces] == [Reason.NOBODY_ENROLLED]
     assert judged.to_identification(None, 0, {}).to_dict()["reason"] == "ok"
 

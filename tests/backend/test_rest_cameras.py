@@ -55,6 +55,7 @@ async def test_a_frame_card_travels_into_the_event(api: Api) -> None:
         "source_event_id": "ha-1",
         "requestor": {"id": "33466553", "type": "NSSD"},
         "request_id": "r-1",
+        "more": False,
         "later": "keys that are not known are left alone",
     }
     reply = await api.frame(
@@ -64,7 +65,7 @@ async def test_a_frame_card_travels_into_the_event(api: Api) -> None:
         "POST",
         "/api/v1/cameras/door/frames",
         pattern="/api/v1/cameras/{camera}/frames",
-        data=form(picture(ADA), card=json.dumps(card)),
+        data=form(picture(STRANGER), card=json.dumps(card)),
     )
     for answer in (reply, in_a_form):
         [event_id] = answer.document["events"]

@@ -305,16 +305,31 @@ async def test_a_video_published_makes_events_with_the_times_of_its_frames(api: 
     card = json.dumps({"camera": "gate", "captured_at": "2024-11-23T08:15:30Z"})
     data = form(video([pixels(ADA), pixels(ADA)]), card=card)
     reply = await api.call("POST", f"{IDENTIFY}?publish=1", pattern=IDENTIFY, data=data)
-    ids = [line["events"][0] for line in reply.lines]
-    found = [await api.event(event_id) for event_id in ids]
-    assert [event["camera"] for event in found] == ["gate", "gate"]
-    assert [event["captured_at"] for event in found] == ["2024-11-23T08:15:30.000Z", "2024-11-23T08:15:30.100Z"]
+    # What is decided at the end comes with the last frame once more.
+    assert [(line["frame"], len(line["events"])) for line in reply.lines] == [(0, 0), (1, 0), (1, 1)]
+    event = await api.event(reply.lines[-1]["events"][0])
+    assert (event["camera"], event["phase"]) == ("gate", "confirmed")
+    assert event["captured_at"] == "2024-11-23T08:15:30.100Z"
+
+
+async def test_a_video_published_says_what_it_is_sure_of_as_it_goes(api: Api) -> None:
+    ada = await api.create("Ada", ADA)
+    reply = await api.identify(video([pixels(ADA, STRANGER)] * 8), "?publish=1")
+    told = [await api.event(event_id) for line in reply.lines for event_id in line["events"]]
+    assert [(event["phase"], event["votes"]) for event in told if event["person_id"] == ada] == [
+        ("provisional", {"known": 2, "unknown": 0}),
+        ("confirmed", {"known": 4, "unknown": 0}),
+    ]
+    assert [event["phase"] for event in told if event["outcome"] == "unknown"] == ["provisional", "confirmed"]
+    assert [event["seq"] for event in told] == [0, 0, 1, 1]
+    assert len({event["visit_id"] for event in told}) == 2
+    assert all(event["corrects"] is None for event in told)
 
 
 async def test_a_video_published_makes_no_event_of_the_future(api: Api) -> None:
     reply = await api.identify(video([pixels(ADA)] * 30), "?publish=1")
-    events = [await api.event(line["events"][0]) for line in reply.lines]
-    assert len(events) == 30
+    events = [await api.event(event_id) for line in reply.lines for event_id in line["events"]]
+    assert [event["phase"] for event in events] == ["provisional", "confirmed"]
     assert all(event["captured_at"] <= event["ts"] for event in events)
 
 

@@ -94,8 +94,8 @@ async def test_a_listener_gets_hello_a_snapshot_and_then_what_happens(api: Api) 
 async def test_nothing_is_lost_between_snapshot_and_stream(api: Api) -> None:
     async with listening(api) as stream:
         sent = []
-        for _ in range(20):
-            sent += (await api.frame("door", picture(ADA))).document["events"]
+        for number in range(20):
+            sent += (await api.frame(f"door {number}", picture(ADA))).document["events"]
         assert [(await receive_kind(stream, "event"))["event_id"] for _ in sent] == sent
 
 

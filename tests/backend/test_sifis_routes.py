@@ -135,27 +135,37 @@ async def test_nobody_known_is_an_empty_object(api: Api) -> None:
 
 async def test_detail_shows_all_that_was_seen(api: Api) -> None:
     ada = await enroll(api, "Ada", ADA, "Ada.jpg")
-    data = clip(pixels(), pixels(ADA), pixels(STRANGER), pixels())
+    data = clip(pixels(), pixels(ADA), pixels(ADA), pixels(STRANGER), pixels(STRANGER), pixels())
     status, answer = await ask(api, f"/check_directory/x.mp4/17/{TAIL}?detail=1", data)
     assert status == 200
     assert answer["labels"] == {"1": "/app/database/Ada.jpg"}
-    assert (answer["frames_total"], answer["frames_with_faces"]) == (4, 2)
+    assert (answer["frames_total"], answer["frames_with_faces"]) == (6, 4)
     assert answer["request_id"] == REQUEST
     assert answer["requestor"] == {"id": ID, "type": "NSSD"}
     assert answer["privacy"] == {"method": "gaussian", "parameter": 17, "relative": None, "applied_by": "backend"}
-    assert [frame["frame"] for frame in answer["frames"]] == [1, 2]
+    assert [frame["frame"] for frame in answer["frames"]] == [1, 2, 3, 4]
     assert answer["frames"][0]["faces"][0]["person_id"] == ada
     assert answer["frames"][0]["privacy"]["parameter"] == 17
-    assert answer["frames"][1]["faces"][0]["outcome"] == "unknown"
+    assert answer["frames"][2]["faces"][0]["outcome"] == "unknown"
 
 
-async def test_one_event_a_person_and_one_for_strangers(api: Api) -> None:
+async def test_one_visit_a_person_and_one_for_a_stranger(api: Api) -> None:
     ada = await enroll(api, "Ada", ADA, "Ada.jpg")
     data = clip(pixels(STRANGER), pixels(ADA, STRANGER), pixels(ADA), pixels(STRANGER), pixels(ADA))
     await ask(api, f"/check_directory/x.mp4/17/{TAIL}", data)
-    stranger, known = sorted(await events(api, 2), key=lambda event: event.person_id or "")
-    assert [event.outcome.value for event in (stranger, known)] == ["unknown", "known"]
-    assert (known.person_id, known.faces) == (ada, 2)
+    told = await events(api, 4)
+    assert sorted((event.outcome.value, event.phase.value) for event in told) == [
+        ("known", "confirmed"),
+        ("known", "provisional"),
+        ("unknown", "confirmed"),
+        ("unknown", "provisional"),
+    ]
+    sure = (event for event in told if event.phase.value == "confirmed")
+    stranger, known = sorted(sure, key=lambda event: event.person_id or "")
+    assert len({event.visit_id for event in told}) == 2
+    assert (known.person_id, known.faces) == (ada, 1)
+    assert known.votes == {"known": 3, "unknown": 0}
+    assert stranger.votes == {"known": 0, "unknown": 3}
     for event in (stranger, known):
         assert (event.camera, event.source.value, event.request_id) == ("x.mp4", "upload", REQUEST)
         assert event.requestor is not None
@@ -285,7 +295,9 @@ async def test_a_camera_link_is_looked_at_for_its_time(tmp_path: Path, method: s
     assert status == 200
     assert list(answer["labels"].values()) == ["/app/database/Ada.jpg"]
     assert answer["frames_total"] > 2
-    assert sorted(event.outcome.value for event in kept) == ["known", "unknown"]
+    # One visit each, of which something is said once more when it is sure.
+    assert sorted({event.visit_id: event.outcome.value for event in kept}.values()) == ["known", "unknown"]
+    assert len({(event.visit_id, event.phase) for event in kept}) == len(kept)
     assert {(event.camera, event.source.value, event.request_id) for event in kept} == {("127.0.0.1", "link", REQUEST)}
 
 

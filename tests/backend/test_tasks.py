@@ -16,7 +16,7 @@ import pytest
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Event
 from privface_backend.tasks import (
-    EventWriter,
+    Writer,
     follow_states,
     keep_starting,
     poll,
@@ -146,7 +146,7 @@ def writing(write: Callable[[Sequence[Event]], None]) -> Callable[[Sequence[Even
 
 async def test_events_are_written_in_order() -> None:
     written: list[int] = []
-    writer = EventWriter(writing(lambda events: written.extend(numbers(events))))
+    writer = Writer("events", writing(lambda events: written.extend(numbers(events))))
     async with background(writer.run()):
         for number in range(100):
             writer.put([make_event(number)])
@@ -165,7 +165,7 @@ async def test_what_waits_at_the_end_is_written() -> None:
         await go.wait()
         written.extend(numbers(events))
 
-    writer = EventWriter(write)
+    writer = Writer("events", write)
     async with background(writer.run()) as task:
         writer.put([make_event(1)])
         await started.wait()
@@ -186,7 +186,7 @@ async def test_a_full_disk_loses_events_but_not_the_writer(caplog: pytest.LogCap
             raise FULL
         written.extend(numbers(events))
 
-    writer = EventWriter(writing(write))
+    writer = Writer("events", writing(write))
     async with background(writer.run()):
         writer.put([make_event(1)])
         await until(lambda: not writer._waiting)
@@ -199,11 +199,11 @@ async def test_a_full_disk_loses_events_but_not_the_writer(caplog: pytest.LogCap
 
 
 async def test_a_disk_that_can_not_follow_bounds_what_waits(caplog: pytest.LogCaptureFixture) -> None:
-    writer = EventWriter(writing(lambda _events: None), limit=10)
+    writer = Writer[Event]("events", writing(lambda _events: None), limit=10)
     for number in range(100):
         writer.put([make_event(number)])
     assert len(writer._waiting) == 10
-    assert "not kept" in caplog.text
+    assert "events come" in caplog.text
     async with background(writer.run()):
         await until(lambda: not writer._waiting)
         writer.put([make_event(200)])

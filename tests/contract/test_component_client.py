@@ -54,6 +54,7 @@ def privacy(kernel: int = 9) -> Any:
 
 
 def card(camera: str = "door", **changes: Any) -> Any:
+    """The card of a frame that comes alone."""
     made = api.FrameCard(
         camera=camera,
         captured_at=datetime.now(UTC),
@@ -61,6 +62,7 @@ def card(camera: str = "door", **changes: Any) -> Any:
         source=api.FrameSource.HOMEASSISTANT,
         requestor=api.Requestor(id="automation", type="homeassistant"),
         trigger="binary_sensor.bell",
+        more=False,
     )
     return replace(made, **changes)
 

@@ -126,7 +126,7 @@ def blurred(*identities: int) -> bytes:
 
 def card(backend: Api, camera: str = "door") -> Any:
     privacy = api.Privacy(method="gaussian", parameter=9, applied_by=api.AppliedBy.CLIENT)
-    return api.FrameCard(camera=camera, captured_at=backend.backend.services.clock(), privacy=privacy)
+    return api.FrameCard(camera=camera, captured_at=backend.backend.services.clock(), privacy=privacy, more=False)
 
 
 async def enroll(client: Any, name: str, identity: int) -> Any:

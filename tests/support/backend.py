@@ -29,6 +29,7 @@ from privface_backend.rest.application import OPERATIONS, create_application
 from privface_backend.rest.openapi import describe
 from privface_backend.rest.server import make_runner
 from privface_backend.rest.stream import StreamRules
+from privface_backend.rest.uploads import CARD_HEADER
 from privface_backend.settings import EngineSettings, Settings
 
 DESCRIPTION: dict[str, Any] = describe(OPERATIONS)
@@ -157,7 +158,8 @@ class Api:
         )
 
     async def frame(self, camera: str, data: bytes, **options: Any) -> Reply:
-        options.setdefault("headers", {"Content-Type": "image/png"})
+        """Send a camera's frame: one that comes alone, unless ``headers`` say otherwise."""
+        options.setdefault("headers", {"Content-Type": "image/png", CARD_HEADER: '{"more": false}'})
         return await self.call(
             "POST",
             f"/api/v1/cameras/{camera}/frames",

@@ -81,8 +81,8 @@ class ScoreModel:
         """
         other_mean, other_deviation = self._strangers(relative, lightest)
         mean, deviation = self._at(self.same.mean, relative), self._at(self.same.deviation, relative)
-        # A wide distribution of the person's own scores overtakes the narrow one of strangers' again far below it.
-        score = max(score, _lowest(mean, deviation, other_mean, other_deviation))
+        # The wider of the two distributions overtakes the narrower one again, far below or above both.
+        score = _rising(score, mean, deviation, other_mean, other_deviation)
         ratio = _log_density(score, mean, deviation) - _log_density(score, other_mean, other_deviation)
         return float(np.clip(ratio / _LN10, -_MOST_EVIDENCE, _MOST_EVIDENCE))
 
@@ -135,9 +135,10 @@ def _log_density(value: float, mean: float, deviation: float) -> float:
     return -0.5 * ((value - mean) / deviation) ** 2 - log(deviation) - 0.5 * log(2 * pi)
 
 
-def _lowest(mean: float, deviation: float, other_mean: float, other_deviation: float) -> float:
-    """Where the ratio of two normal densities is lowest, for a first one that is wider; else no limit."""
+def _rising(score: float, mean: float, deviation: float, other_mean: float, other_deviation: float) -> float:
+    """The score, or where the ratio of two normal densities turns if that has begun to fall with it."""
     precision, other_precision = deviation**-2, other_deviation**-2
-    if precision >= other_precision:
-        return -1.0
-    return (other_mean * other_precision - mean * precision) / (other_precision - precision)
+    if precision == other_precision:
+        return score
+    turn = (mean * precision - other_mean * other_precision) / (precision - other_precision)
+    return min(score, turn) if precision > other_precision else max(score, turn)

@@ -51,7 +51,7 @@ class Presence:
             last=sighting if newer else self.last,
             since=min(self.since, sighting.captured_at),
             firm=self.firm or sighting.firm,
-            before=self._without_past() if newer and sighting.visit_id != self.last.visit_id else self.before,
+            before=self._before(sighting) if newer else self.before,
         )
 
     def _next_stay(self, sighting: Sighting) -> Presence:
@@ -60,17 +60,24 @@ class Presence:
             since=sighting.captured_at,
             firm=sighting.firm,
             hold=self.hold,
-            before=self._without_past(),
+            before=self._before(sighting),
         )
 
-    def _without_past(self) -> Presence:
-        return replace(self, before=None)
+    def _before(self, sighting: Sighting) -> Presence | None:
+        """What was true before the visit of a sighting that becomes the last one."""
+        goes_on = self.last is not None and self.last.visit_id == sighting.visit_id
+        before = self.before if goes_on else replace(self, before=None)
+        return None if before is None else before.without(sighting.visit_id)
 
     def taken_back(self, visit_id: str) -> Presence:
-        """The presence without what a visit said, as far as it is the last one."""
+        """The presence without what a visit said, as far as it rests on that."""
         if self.last is None or self.last.visit_id != visit_id:
-            return self
+            return replace(self, before=None if self.before is None else self.before.without(visit_id))
         return self.before or Presence(hold=self.hold)
+
+    def without(self, visit_id: str) -> Presence | None:
+        """The same; None where it rests on that visit."""
+        return None if self.last is not None and self.last.visit_id == visit_id else self
 
     def phase(self, now: datetime) -> PresencePhase:
         """Where in the stay ``now`` is."""

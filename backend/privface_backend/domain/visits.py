@@ -159,8 +159,11 @@ class Visit:
     def absorb(self, other: Visit) -> None:
         """Take over the faces of a visit that turned out to be this one."""
         self.seen += other.seen
-        for evidence in other._evidence:  # of its own kind
-            insort(self._evidence, evidence, key=lambda one: one.captured_at)
+        ranker = self._ranked_by = self._ranked_by or other._ranked_by
+        for evidence in other._evidence:
+            # Two faces that were compared with other people can't be averaged.
+            mine = evidence if ranker is None or other._ranked_by is ranker else _weigh(evidence.face, ranker)
+            insort(self._evidence, mine, key=lambda one: one.captured_at)
         del self._evidence[:-WINDOW]
 
     def decide(self) -> Decision:

@@ -214,7 +214,7 @@ def follow_visit(household: Household, update: VisitUpdate, now: datetime) -> No
     live, said, before = update.live, update.said, update.before
     if before is not None and before.person_id is not None and (said is None or said.person_id != before.person_id):
         household.take_back(before.person_id, live.camera, live.visit.id)
-    if said is None or update.ended:
+    if said is None or (update.ended and update.statement is None):
         return
     captured_at = min(live.last_seen, now)
     if said.person_id is not None:

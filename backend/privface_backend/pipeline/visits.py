@@ -8,14 +8,14 @@ together is judged by when they were captured.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
 from privface_backend.domain.decision import Decision
-from privface_backend.domain.tracks import PlacedFace, Track, TrackRules, assign_faces
+from privface_backend.domain.tracks import PlacedFace, Track, TrackRules, assign_faces, measure_fit
 from privface_backend.domain.visits import Ranker, Statement, Visit, VisitFace, VisitRules
 from privface_backend.pipeline.identification import JudgedFace, Judgement
 from privface_backend.protocol import EngineNames, FrameCard, Outcome, Privacy
@@ -52,7 +52,7 @@ class LastFrame:
 @dataclass(slots=True, kw_only=True, eq=False)
 class LiveVisit:
     """A visit that goes on. ``told``: how many events there were; ``first_frame``: the number of the frame that it
-    began in, in a video."""
+    began in, in a video; ``instead_of``: the track that had its place until then, and no face in that frame."""
 
     visit: Visit
     camera: str
@@ -61,6 +61,7 @@ class LiveVisit:
     last_seen: datetime
     received: datetime
     first_frame: int = 0
+    instead_of: str | None = None
     told: int = 0
     settled: bool = False
     moments: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOMENTS))
@@ -135,8 +136,10 @@ class Visits:
             )
             visit = live.get(assigned.get(index, ""))
             if visit is None:
+                instead_of = self._displaced(live, place, captured_at, assigned.values())
                 ended += self._make_room(live)
                 visit = self._begin(place, frame, captured_at, now, number)
+                visit.instead_of = instead_of
                 live[visit.track.id] = visit
             visit.track = visit.track.followed_by(place, captured_at)
             if captured_at >= visit.last_seen:
@@ -145,20 +148,26 @@ class Visits:
             visit.moments.append(captured_at)
             visit.visit.add(_visit_face(face, captured_at), ranker)
             touched.append(visit)
-        return (*ended, *(self._conclude(visit) for visit in self._merge(live, touched)))
+        # In a crowd, the room for one was made by another of the same frame.
+        here = [visit for visit in touched if visit.track.id in live]
+        kept = self._fold(live, self._merge(live, here, ranker))
+        return (*ended, *(self._conclude(visit) for visit in kept))
 
     def pass_time(self, now: datetime, ranker: Ranker) -> tuple[VisitUpdate, ...]:
         """What became of the visits because nothing came for a while."""
         updates: list[VisitUpdate] = []
         for live in self._live.values():
-            for track_id, visit in list(live.items()):
+            changed: list[LiveVisit] = []
+            for visit in live.values():
                 # A clock that was set back would keep it for ever.
                 visit.received = min(visit.received, now)
-                settles = not visit.settled and now >= visit.received + min(self._timing.settle, self._timing.gap)
+                settles = not visit.settled and now >= visit.received + self._patience
                 visit.settled = visit.settled or settles
                 # Who was enrolled, forgotten or corrected meanwhile counts at once.
                 if visit.visit.rank_by(ranker) or settles:
-                    updates.append(self._conclude(visit))
+                    changed.append(visit)
+            updates += [self._conclude(visit) for visit in self._fold(live, changed)]
+            for track_id, visit in list(live.items()):
                 if now >= visit.received + self._timing.gap:
                     del live[track_id]
                     updates.append(
@@ -170,19 +179,72 @@ class Visits:
         """End all visits, or a camera's, as when its video is over: what there is must do."""
         updates: list[VisitUpdate] = []
         for name in list(self._live) if camera is None else [camera]:
-            for visit in self._live.pop(name, {}).values():
+            live = self._live.pop(name, {})
+            for visit in live.values():
                 visit.settled = True
-                updates.append(self._conclude(visit, ended=True))
+            updates += [self._conclude(visit, ended=True) for visit in self._fold(live, list(live.values()))]
         return tuple(updates)
 
     def next_due(self) -> datetime | None:
         """When ``pass_time`` will have something to do."""
         due = [
-            visit.received + (self._timing.gap if visit.settled else self._timing.settle)
+            visit.received + (self._timing.gap if visit.settled else self._patience)
             for live in self._live.values()
             for visit in live.values()
         ]
         return min(due, default=None)
+
+    @property
+    def _patience(self) -> timedelta:
+        """After how long what there is must do: before the visit is over."""
+        return min(self._timing.settle, self._timing.gap)
+
+    def _displaced(
+        self, live: Mapping[str, LiveVisit], place: PlacedFace, captured_at: datetime, seen: Collection[str]
+    ) -> str | None:
+        """The track that a face takes the place of: of those that go on, without a face in this frame (not ``seen``),
+        the one that it would continue if only the place counted."""
+        bare = PlacedFace(box=place.box)
+        fits = {
+            track_id: measure_fit(visit.track, bare, captured_at, self._tracks)
+            for track_id, visit in live.items()
+            if track_id not in seen
+            and not visit.settled
+            and visit.frame.card.more is not False
+            and captured_at not in visit.moments
+        }
+        nearest = max(fits, key=lambda track_id: fits[track_id], default=None)
+        return nearest if nearest is not None and fits[nearest] > 0 else None
+
+    def _fold(self, live: dict[str, LiveVisit], visits: Sequence[LiveVisit]) -> list[LiveVisit]:
+        """The visits, those of a single face that came in the midst of another visit made a part of that one.
+
+        A face that resembles none of those around it at its place is the odd one out, not somebody else: it must
+        neither name anybody by itself nor be a stranger.
+        """
+        kept: list[LiveVisit] = []
+        for visit in visits:
+            host = self._host(live, visit) if visit.settled else None
+            if host is None:
+                kept.append(visit)
+                continue
+            _absorb(host, visit)
+            del live[visit.track.id]
+            host.settled = visit.settled if visit.received >= host.received else host.settled
+            host.received = max(host.received, visit.received)
+            if host not in visits and host not in kept:
+                kept.append(host)
+        return kept
+
+    def _host(self, live: Mapping[str, LiveVisit], visit: LiveVisit) -> LiveVisit | None:
+        """The visit whose place a visit took, or that took its place, if its faces don't suffice for a name."""
+        if visit.visit.said is not None or not 0 < visit.visit.usable < self._rules.provisional:
+            return None
+        others = (other for other in live.values() if other is not visit and other.visit.usable)
+        return next(
+            (other for other in others if other.track.id == visit.instead_of or other.instead_of == visit.track.id),
+            None,
+        )
 
     def _begin(
         self, place: PlacedFace, frame: LastFrame, captured_at: datetime, now: datetime, number: int
@@ -208,7 +270,7 @@ class Visits:
         oldest.settled = True
         return [self._conclude(oldest, ended=True)]
 
-    def _merge(self, live: dict[str, LiveVisit], touched: Sequence[LiveVisit]) -> list[LiveVisit]:
+    def _merge(self, live: dict[str, LiveVisit], touched: Sequence[LiveVisit], ranker: Ranker) -> list[LiveVisit]:
         """The touched visits, those of one person made one: a track that broke off goes on in its successor."""
         kept: list[LiveVisit] = []
         for visit in touched:
@@ -234,13 +296,11 @@ class Visits:
             if not older:
                 kept.append(visit)
                 continue
-            older.visit.absorb(visit.visit)
-            older.moments.extend(visit.moments)
-            del live[visit.track.id], live[older.track.id]
+            older.visit.rank_by(ranker)
+            _absorb(older, visit)
+            del live[visit.track.id]
             older.track = _joined(older.track, visit.track)
-            older.frame, older.settled = visit.frame, visit.settled
-            older.last_seen, older.received = max(older.last_seen, visit.last_seen), visit.received
-            live[older.track.id] = older
+            older.settled, older.received = visit.settled, visit.received
             kept.append(older)
         return kept
 
@@ -264,6 +324,14 @@ class Visits:
         return VisitUpdate(
             live=live, decision=decision, statement=statement, before=said, corrects=corrects, ended=ended
         )
+
+
+def _absorb(into: LiveVisit, visit: LiveVisit) -> None:
+    """Make the faces of a visit those of another one."""
+    into.visit.absorb(visit.visit)
+    into.moments.extend(visit.moments)
+    if visit.last_seen >= into.last_seen:
+        into.frame, into.last_seen = visit.frame, visit.last_seen
 
 
 def _joined(older: Track, newer: Track) -> Track:

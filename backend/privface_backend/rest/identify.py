@@ -140,7 +140,6 @@ async def _identify_video(request: web.Request, file: UploadedFile, card: FrameC
     services = request.app[SERVICES]
     default = wish.privacy or services.recognition.rules.default_privacy
     source = make_video(services, file.data, card)
-    lines = _Lines(request)
     recording = services.intake.record() if wish.publish else None
     lines = _Lines(request)
     last: Seen | None = None

@@ -235,7 +235,8 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     "Event": record(_EVENT),
     "EventDetail": record({**_EVENT, "explanation": _or_null(component("Explanation"))}),
     "StrangerRef": record(
-        {"id": _TEXT, "number": _COUNT, "visit": {**_COUNT, "description": "Which of their visits, from 1."}}
+        {"id": _TEXT, "number": _COUNT, "visit": _COUNT},
+        description="Somebody without a name who may come back: number is their label, visit counts their visits.",
     ),
     "EventPage": record(
         {
