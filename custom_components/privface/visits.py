@@ -1,4 +1,4 @@
-"""What is known of visits: whose each is, by its newest event, and when it was seen. Pure, and in whatever order it comes.
+"""What is known of visits: whose each is, by its newest event, and when it was seen. Pure, and in any order.
 
 An event of a visit takes the place of the earlier ones, so one that corrects needs no more than to be taken in.
 """

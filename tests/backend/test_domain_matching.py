@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from privface_backend.domain.thresholds import threshold_curve
 
 from privface_backend.domain.faces import normalized
 from privface_backend.domain.matching import (
@@ -22,7 +23,6 @@ from privface_backend.domain.matching import (
     represent_face,
 )
 from privface_backend.domain.privacy import CLEAR, LADDER, PrivacyLevel
-from privface_backend.domain.thresholds import threshold_curve
 from privface_backend.protocol import Outcome, Reason
 from support.gallery import make_vector
 

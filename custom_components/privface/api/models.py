@@ -183,7 +183,7 @@ class PersonState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraState:
-    """Who is before a camera: names, and how many strangers. ``unknown_seen``: when the last of these was captured, None
+    """Who is before a camera: names, and how many strangers. ``unknown_seen``: when the last of these was seen, None
     where the backend doesn't say; ``ts``: when the last frame with an event was taken."""
 
     camera: str
