@@ -56,6 +56,7 @@ def privacy(kernel: int = 9) -> Any:
 def card(camera: str = "door", **changes: Any) -> Any:
     made = api.FrameCard(
         camera=camera,
+        more=False,
         captured_at=datetime.now(UTC),
         privacy=privacy(),
         source=api.FrameSource.HOMEASSISTANT,
