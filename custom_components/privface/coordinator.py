@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -76,7 +75,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         self.is_connected = False
         self._first_snapshot: asyncio.Future[None] = hass.loop.create_future()
         self._event_callbacks: list[Callable[[Event], None]] = []
-        self._told: deque[str] = deque(maxlen=_REMEMBERED_EVENTS)
+        self._told: dict[str, Event] = {}
         self._cancel_timer: CALLBACK_TYPE | None = None
 
     @property
@@ -168,7 +167,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         """Take over everything; what happened while the stream was away, and still counts, is told."""
         now = dt_util.utcnow()
         first = not self._first_snapshot.done()
-        self.household.set_states(snapshot.people, now)
+        self.household.take_snapshot(snapshot, now)
         self.is_connected = True
         if first:
             self._first_snapshot.set_result(None)
@@ -179,16 +178,17 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         self.async_changed()
         for event in reversed(snapshot.events):
             if first:
-                self._told.append(event.event_id)
-                self.household.take_event(event, now)
+                self._remember(event)
             else:
-                self._take(event, now)
+                self._tell(event, now)
         self.async_changed()
 
     @callback
     def event(self, event: Event) -> None:
         """Take one event."""
-        self._take(event, dt_util.utcnow())
+        now = dt_util.utcnow()
+        self.household.take_event(event, now)
+        self._tell(event, now)
         self.async_changed()
 
     @callback
@@ -199,7 +199,9 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
 
     @callback
     def camera_state(self, state: CameraState) -> None:
-        """Cameras are judged from events, by this home's own hold times."""
+        """Take whether strangers are still before a camera; by this home's own hold times, as all else."""
+        self.household.take_camera(state, dt_util.utcnow())
+        self.async_changed()
 
     @callback
     def people(self, people: tuple[Person, ...]) -> None:
@@ -219,15 +221,32 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         _LOGGER.warning("The backend can't be reached (%s); trying again until it can", error.code)
         self.async_update_listeners()
 
-    def _take(self, event: Event, now: datetime) -> None:
+    def corrected(self, event: Event) -> dict[str, str | None] | None:
+        """What the event takes back, in the person's name of now; None: nothing, or it isn't known any more."""
+        wrong = self._told.get(event.corrects or "")
+        if wrong is None:
+            return None
+        person = self.household.people.get(wrong.person_id or "")
+        return {
+            "outcome": wrong.outcome.value,
+            "person_id": None if person is None else person.person_id,
+            "person": None if person is None else person.name,
+        }
+
+    def _remember(self, event: Event) -> None:
+        self._told[event.event_id] = event
+        if len(self._told) > _REMEMBERED_EVENTS:
+            del self._told[next(iter(self._told))]
+
+    def _tell(self, event: Event, now: datetime) -> None:
         if event.event_id in self._told:
             return
-        self._told.append(event.event_id)
-        self.household.take_event(event, now)
+        self._remember(event)
         if event.expires_at <= now:
             _LOGGER.debug("An event came too late to tell")
             return
-        self.hass.bus.async_fire(EVENT_TYPE, event.to_dict())
+        corrected = self.corrected(event)
+        self.hass.bus.async_fire(EVENT_TYPE, event.to_dict() | ({} if corrected is None else {"corrected": corrected}))
         for event_callback in tuple(self._event_callbacks):
             event_callback(event)
 

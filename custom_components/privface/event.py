@@ -71,6 +71,9 @@ def _attributes(coordinator: PrivFaceCoordinator, event: Event) -> dict[str, Any
     return {
         "event_id": event.event_id,
         "visit_id": event.visit_id,
+        "seq": event.seq,
+        "corrects": event.corrects,
+        "corrected": coordinator.corrected(event),
         "camera": coordinator.config_entry.runtime_data.title(event.camera),
         "area": _area(coordinator, event.camera),
         "person": event.person,
@@ -79,10 +82,21 @@ def _attributes(coordinator: PrivFaceCoordinator, event: Event) -> dict[str, Any
         "phase": event.phase.value,
         "score": event.score,
         "threshold": event.threshold,
+        "evidence": event.evidence,
+        "stranger": None if event.stranger is None else event.stranger.to_dict(),
+        "seen_before": _seen_before(coordinator, event),
         "relative": event.privacy.relative,
         "captured_at": to_wire_time(event.captured_at),
         "expires_at": to_wire_time(event.expires_at),
     }
+
+
+def _seen_before(coordinator: PrivFaceCoordinator, event: Event) -> str | None:
+    """When the person was last seen before this visit."""
+    if event.outcome is not Outcome.KNOWN or event.person_id is None:
+        return None
+    seen = coordinator.household.seen_before(event.person_id, event.visit_id)
+    return None if seen is None else to_wire_time(seen)
 
 
 def _area(coordinator: PrivFaceCoordinator, camera: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Who is where, as this home sees it: a pure bookkeeping of sightings, asked with the time.
+"""Who is where, as this home sees it: a pure bookkeeping of visits and sightings, asked with the time.
 
 Everything is judged by when a frame was captured, never by when word of it came: a late message changes no state that a
 newer frame has set, and shows nobody present.
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from .api import Event, Outcome, Person, PersonState
+from .api import CameraState, Event, Person, PersonState, Snapshot
+from .visits import STRANGER, Visit, Visits
 
 NOBODY: Final = "nobody"
-STRANGER: Final = "stranger"
 RESERVED: Final = frozenset({NOBODY, STRANGER, "unknown", "unavailable"})
 """What states say instead of a name: nobody can be called that."""
 
@@ -36,13 +36,11 @@ class KnownPerson:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CameraView:
-    """What was last decided about a camera's frames. ``last_person`` is a person's id or ``STRANGER``."""
+class LastPerson:
+    """Who was last named before a camera: a person's id or ``STRANGER``."""
 
+    person: str
     captured_at: datetime
-    last_person: str | None = None
-    strangers_at: datetime | None = None
-    strangers: frozenset[str] = frozenset()
 
 
 class Household:
@@ -51,25 +49,31 @@ class Household:
     def __init__(self, *, present: timedelta, stranger: timedelta) -> None:
         self._present = present
         self._stranger = stranger
+        self._visits = Visits()
+        # What is known beside visits: of the past, and of visits that are forgotten.
+        self._sightings: dict[str, Sighting] = {}
+        self._last: dict[str, LastPerson] = {}
         self.people: dict[str, KnownPerson] = {}
-        self.cameras: dict[str, CameraView] = {}
 
     def set_people(self, people: Iterable[Person]) -> None:
         """Take over who is enrolled; those who aren't any more go."""
         self._set_names({person.id: person.name for person in people})
 
-    def set_states(self, states: Iterable[PersonState], now: datetime) -> None:
-        """Take over a whole snapshot: who is enrolled, and where they were last seen."""
-        listed = tuple(states)
-        self._set_names({state.person_id: state.person for state in listed})
-        for state in listed:
+    def take_snapshot(self, snapshot: Snapshot, now: datetime) -> None:
+        """Take over everything: who is enrolled, what was decided, where everybody is."""
+        self._set_names({state.person_id: state.person for state in snapshot.people})
+        # States say of nobody whose visit they mean: events first.
+        for event in reversed(snapshot.events):
+            self.take_event(event, now)
+        for state in snapshot.people:
             self.take_state(state, now)
+        for camera in snapshot.cameras:
+            self.take_camera(camera, now)
 
     def _set_names(self, names: dict[str, str]) -> None:
-        self.people = {
-            person_id: replace(self.people.get(person_id, KnownPerson(person_id=person_id, name=name)), name=name)
-            for person_id, name in names.items()
-        }
+        self.people = {person_id: KnownPerson(person_id=person_id, name=name) for person_id, name in names.items()}
+        self._sightings = {person_id: last for person_id, last in self._sightings.items() if person_id in names}
+        self._find_people()
 
     def take_state(self, state: PersonState, now: datetime) -> None:
         """Take where a person was last seen; older than what is known, it changes nothing."""
@@ -79,47 +83,88 @@ class Household:
     def restore_person(
         self, person_id: str, camera: str, captured_at: datetime, now: datetime, *, score: float | None = None
     ) -> None:
-        """Take what is told of the past. A time ahead of ``now`` says nothing about the present."""
-        if captured_at > now:
-            captured_at = now - self._present
-        self.see(person_id, Sighting(camera=camera, captured_at=captured_at, score=score))
+        """Take where somebody was at a time: still in a visit that is known, or in one that isn't.
 
-    def see(self, person_id: str, sighting: Sighting) -> None:
-        """Note a sighting, unless the person isn't enrolled or was seen later than that."""
-        person = self.people.get(person_id)
-        if person and (person.last is None or sighting.captured_at >= person.last.captured_at):
-            self.people[person_id] = replace(person, last=sighting)
+        Nothing was captured after now. A time that is far ahead says nothing about the present.
+        """
+        captured_at = min(captured_at, now) if captured_at < now + self._present else now - self._present
+        visits = [visit for visit in self._visits.of(person_id, camera) if visit.since <= captured_at]
+        if visits:
+            self._visits.see(visits[-1], captured_at)
+        else:
+            self._note(person_id, Sighting(camera=camera, captured_at=captured_at, score=score))
+        self._find_people()
+
+    def _note(self, person_id: str, sighting: Sighting) -> None:
+        """Note a sighting of a visit that isn't known, unless the person isn't enrolled or was seen later than that."""
+        known = self._sightings.get(person_id)
+        if person_id in self.people and (known is None or sighting.captured_at >= known.captured_at):
+            self._sightings[person_id] = sighting
 
     def take_event(self, event: Event, now: datetime) -> None:
         """Take a decision in. Nothing was captured after it came: that is a sender's clock that is ahead."""
-        captured_at = min(event.captured_at, now)
-        if event.outcome is Outcome.KNOWN and event.person_id:
-            sighting = Sighting(camera=event.camera, captured_at=captured_at, score=event.score)
-            self.see(event.person_id, sighting)
-        view = self.cameras.get(event.camera, CameraView(captured_at=captured_at))
-        if captured_at < view.captured_at:
+        for visit in self._visits.take_event(event, min(event.captured_at, now)):
+            self._keep(visit)
+        self._find_people()
+
+    def _keep(self, visit: Visit) -> None:
+        """Keep of a forgotten visit what is still asked for."""
+        if visit.said is None:
             return
-        view = replace(view, captured_at=captured_at)
-        if event.outcome is Outcome.KNOWN and event.person_id:
-            view = replace(view, last_person=event.person_id)
-        elif event.outcome is Outcome.UNKNOWN:
-            together = view.strangers if view.strangers_at == captured_at else frozenset()
-            view = replace(view, last_person=STRANGER, strangers_at=captured_at, strangers=together | {event.event_id})
-        self.cameras[event.camera] = view
+        if visit.said != STRANGER:
+            self._note(visit.said, _sighting(visit))
+        self.restore_camera(visit.camera, visit.said, visit.said_at)
+
+    def take_camera(self, state: CameraState, now: datetime) -> None:
+        """Take how many strangers are before a camera: those of the newest visits are still there."""
+        if state.unknown_seen is None or state.unknown <= 0:
+            return
+        for visit in self._visits.of(STRANGER, state.camera)[-state.unknown :]:
+            self._visits.see(visit, min(state.unknown_seen, now))
 
     def restore_camera(self, camera: str, last_person: str, captured_at: datetime) -> None:
-        """Take what was shown before a restart (an id or ``STRANGER``), where nothing newer is known."""
-        view = self.cameras.get(camera)
-        if view is None or (view.last_person is None and view.captured_at <= captured_at):
-            self.cameras[camera] = CameraView(captured_at=captured_at, last_person=last_person)
+        """Take who was last before a camera (an id or ``STRANGER``), where nothing newer is known."""
+        known = self._last.get(camera)
+        if known is None or known.captured_at <= captured_at:
+            self._last[camera] = LastPerson(person=last_person, captured_at=captured_at)
+
+    def _find_people(self) -> None:
+        """Work out where everybody was last."""
+        last = dict(self._sightings)
+        for visit in self._visits:
+            known = last.get(visit.said or "")
+            if visit.said is not None and (known is None or visit.seen >= known.captured_at):
+                last[visit.said] = _sighting(visit)
+        self.people = {
+            person_id: replace(person, last=last.get(person_id)) for person_id, person in self.people.items()
+        }
+
+    def last_at(self, camera: str) -> LastPerson | None:
+        """Who was last named before the camera, and when."""
+        named = [
+            (visit.said_at, visit.ts, visit.said) for visit in self._visits if visit.camera == camera and visit.said
+        ]
+        known = self._last.get(camera)
+        if not named:
+            return known
+        captured_at, _ts, person = max(named)
+        if known is not None and known.captured_at > captured_at:
+            return known
+        return LastPerson(person=person, captured_at=captured_at)
 
     def last_person_at(self, camera: str) -> str | None:
         """The name of who was last before the camera, or ``STRANGER``; None too where they aren't enrolled any more."""
-        view = self.cameras.get(camera)
-        if view is None or view.last_person in {None, STRANGER}:
-            return None if view is None else view.last_person
-        person = self.people.get(view.last_person or "")
+        last = self.last_at(camera)
+        if last is None or last.person == STRANGER:
+            return None if last is None else STRANGER
+        person = self.people.get(last.person)
         return None if person is None else show_name(person.name)
+
+    def seen_before(self, person_id: str, visit_id: str) -> datetime | None:
+        """When somebody was last seen apart from a visit."""
+        kept = self._sightings.get(person_id)
+        seen = [visit.seen for visit in self._visits if visit.said == person_id and visit.visit_id != visit_id]
+        return max([*seen, *([] if kept is None else [kept.captured_at])], default=None)
 
     def is_present(self, person_id: str, now: datetime) -> bool:
         """Whether the person's last sighting still counts."""
@@ -135,17 +180,20 @@ class Household:
         return tuple(sorted(show_name(person.name) for person in here if self._counts(person, now)))
 
     def strangers_at(self, camera: str, now: datetime) -> int:
-        """How many unknown people the camera's last frame with one showed, while that counts."""
-        view = self.cameras.get(camera)
-        if view is None or view.strangers_at is None or now >= view.strangers_at + self._stranger:
-            return 0
-        return len(view.strangers)
+        """How many unknown people are before the camera: those who were seen since the last of them came."""
+        here = [visit for visit in self._visits.of(STRANGER, camera) if now < visit.seen + self._stranger]
+        newest = max((visit.since for visit in here), default=now)
+        return len({visit.stranger or visit.visit_id for visit in here if visit.seen >= newest})
 
     def next_change(self, now: datetime) -> datetime | None:
         """When something stops counting if nothing more is seen."""
         leaving = [person.last.captured_at + self._present for person in self.people.values() if person.last]
-        strangers = [view.strangers_at + self._stranger for view in self.cameras.values() if view.strangers_at]
+        strangers = [visit.seen + self._stranger for visit in self._visits if visit.said == STRANGER]
         return min((moment for moment in (*leaving, *strangers) if moment > now), default=None)
+
+
+def _sighting(visit: Visit) -> Sighting:
+    return Sighting(camera=visit.camera, captured_at=visit.seen, score=visit.score)
 
 
 def show_name(name: str) -> str:

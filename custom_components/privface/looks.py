@@ -227,19 +227,20 @@ class CameraLooks:
             if not self._may_look(trigger):
                 return
             started = loop.time()
-            await self._look(trigger)
-            if frame + 1 < frames:
+            more = frame + 1 < frames
+            await self._look(trigger, more=more)
+            if more:
                 await asyncio.sleep(max(0.0, self.settings.spacing - (loop.time() - started)))
 
-    async def _look(self, trigger: str) -> None:
-        """Take, anonymize and send one picture. Whatever fails, nothing clear leaves."""
+    async def _look(self, trigger: str, *, more: bool = False) -> None:
+        """Take, anonymize and send one picture; ``more``: another one follows. Whatever fails, nothing clear leaves."""
         settings, captured_at, started = self.settings, dt_util.utcnow(), time.monotonic()
         try:
             clear = await async_camera_picture(self.hass, settings.entity_id)
             picture = await self.hass.async_add_executor_job(self._anonymize, clear, settings.strength)
             if not self._may_look(trigger):
                 return
-            card = _make_card(settings, picture, captured_at, trigger)
+            card = _make_card(settings, picture, captured_at, trigger, more=more)
             answer = await self._coordinator.client.send_frame(settings.name, picture.data, card)
         except PictureError as error:
             if self._may_look(trigger):
@@ -324,7 +325,9 @@ def _is_trigger(event: Event[EventStateChangedData]) -> bool:
     return new.state == STATE_ON
 
 
-def _make_card(settings: CameraSettings, picture: AnonymizedPicture, captured_at: datetime, trigger: str) -> FrameCard:
+def _make_card(
+    settings: CameraSettings, picture: AnonymizedPicture, captured_at: datetime, trigger: str, *, more: bool
+) -> FrameCard:
     strength = picture.strength
     return FrameCard(
         camera=settings.name,
@@ -332,6 +335,7 @@ def _make_card(settings: CameraSettings, picture: AnonymizedPicture, captured_at
         privacy=Privacy(method=strength.method, parameter=strength.parameter, applied_by=AppliedBy.CLIENT),
         source=FrameSource.HOMEASSISTANT,
         trigger=trigger,
+        more=more,
     )
 
 

@@ -21,8 +21,9 @@ from homeassistant.util import dt as dt_util
 from .api import Info
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator
 from .entity import BackendEntity, CameraEntity, LooksEntity, PersonEntity, async_add_cameras, async_add_people
-from .household import NOBODY, STRANGER, KnownPerson
+from .household import NOBODY, KnownPerson
 from .looks import REASONS, CameraLooks
+from .visits import STRANGER
 
 PARALLEL_UPDATES = 0
 
@@ -234,10 +235,8 @@ class LastPersonSensor(CameraEntity, SensorEntity, RestoreEntity):
     @property
     @override
     def extra_restore_state_data(self) -> ExtraStoredData:
-        view = self.coordinator.household.cameras.get(self.camera)
-        kept = {}
-        if view is not None and view.last_person is not None:
-            kept = {"person": view.last_person, "captured_at": view.captured_at.isoformat()}
+        last = self.coordinator.household.last_at(self.camera)
+        kept = {} if last is None else {"person": last.person, "captured_at": last.captured_at.isoformat()}
         return RestoredExtraData(kept)
 
     @override

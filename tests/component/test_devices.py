@@ -1,17 +1,25 @@
 """Devices and entities of people, cameras and the backend, on a real backend."""
 
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 
+from custom_components.privface.api import Event, Outcome, Reason, StrangerRef
 from custom_components.privface.const import (
     CONF_CAMERA,
     CONF_CONDITION,
     CONF_TRIGGERS,
     DOMAIN,
+    EVENT_TYPE,
     OPTION_PRESENT,
     OPTION_STRANGER,
 )
@@ -126,6 +134,110 @@ async def test_a_stranger_and_nobody(
 
     await wait_until(lambda: home.state("binary_sensor", side, "unknown_person").state == STATE_OFF)
     assert home.state("sensor", side, "people_now").state == "nobody"
+
+
+async def stay(home: Home, title: str, *, seconds: float) -> None:
+    """Let whoever is before the camera stay there."""
+    async with asyncio.timeout(60):
+        until = home.hass.loop.time() + seconds
+        while home.hass.loop.time() < until:
+            await home.press(title)
+            await asyncio.sleep(0.3)
+
+
+async def test_a_person_who_stays(
+    hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
+) -> None:
+    (camera,) = await add_cameras(hass, "door")
+    home = await set_up(hass, backend, token, camera_subentry("Hall door", "camera.door"), **{OPTION_PRESENT: 3})
+    await enroll(home, pictures, "Ada", ADA)
+    ada, told, left = home.person("Ada"), [], []
+    hass.bus.async_listen(EVENT_TYPE, told.append)
+    camera.shown = pictures(ADA)
+    await home.press("Hall door")
+    await wait_until(lambda: home.state("binary_sensor", ada, "present").state == STATE_ON)
+    present = home.entity_id("binary_sensor", ada, "present")
+    hass.bus.async_listen(
+        "state_changed", lambda event: left.append(event) if event.data["entity_id"] == present else 0
+    )
+    await stay(home, "Hall door", seconds=5)
+    assert left == [], "states alone keep them present"
+    assert home.state("sensor", home.camera("Hall door"), "people_now").state == "Ada"
+    (event,) = told
+    assert (event.data["outcome"], event.data["phase"], event.data["seq"]) == ("known", "confirmed", 0)
+    seen = dt_util.parse_datetime(home.state("sensor", ada, "last_seen").state)
+    first = dt_util.parse_datetime(event.data["captured_at"])
+    assert seen is not None
+    assert first is not None
+    assert seen - first > timedelta(seconds=2)
+    await wait_until(lambda: home.state("binary_sensor", ada, "present").state == STATE_OFF)
+
+
+async def test_a_stranger_who_stays(
+    hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
+) -> None:
+    (camera,) = await add_cameras(hass, "door")
+    home = await set_up(hass, backend, token, camera_subentry("Shed door", "camera.door"), **{OPTION_STRANGER: 3})
+    await enroll(home, pictures, "Ada", ADA)
+    shed, told, left = home.camera("Shed door"), [], []
+    hass.bus.async_listen(EVENT_TYPE, told.append)
+    camera.shown = pictures(STRANGER)
+    await home.press("Shed door")
+    await wait_until(lambda: home.state("binary_sensor", shed, "unknown_person").state == STATE_ON)
+    unknown = home.entity_id("binary_sensor", shed, "unknown_person")
+    hass.bus.async_listen(
+        "state_changed", lambda event: left.append(event) if event.data["entity_id"] == unknown else 0
+    )
+    await stay(home, "Shed door", seconds=5)
+    assert left == []
+    assert home.state("sensor", shed, "people_now").attributes["strangers"] == 1
+    assert [event.data["outcome"] for event in told] == ["unknown"]
+    await wait_until(lambda: home.state("binary_sensor", shed, "unknown_person").state == STATE_OFF)
+
+
+async def test_what_was_wrong_is_taken_back(
+    hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
+) -> None:
+    (camera,) = await add_cameras(hass, "door")
+    home = await set_up(hass, backend, token, camera_subentry("Gate", "camera.door"))
+    await enroll(home, pictures, "Ada", ADA)
+    ada, gate = home.person("Ada"), home.camera("Gate")
+    events: list[Event] = []
+    told: list[Any] = []
+    home.entry.runtime_data.coordinator.async_listen_events(events.append)
+    hass.bus.async_listen(EVENT_TYPE, told.append)
+    camera.shown = pictures(ADA)
+    await home.press("Gate")
+    await wait_until(lambda: events)
+    await hass.async_block_till_done()
+    assert home.state("binary_sensor", ada, "present").state == STATE_ON
+    assert home.state("event", ada, "seen").attributes["corrects"] is None
+    assert "corrected" not in told[0].data
+
+    wrong = replace(
+        events[0],
+        event_id="other",
+        seq=1,
+        outcome=Outcome.UNKNOWN,
+        person_id=None,
+        person=None,
+        reason=Reason.NOT_THEM,
+        stranger=StrangerRef(id="s", number=12, visit=3),
+        corrects=events[0].event_id,
+    )
+    home.entry.runtime_data.coordinator.event(wrong)
+    await hass.async_block_till_done()
+    assert home.state("binary_sensor", ada, "present").state == STATE_OFF
+    assert home.state("sensor", ada, "last_seen").state == STATE_UNKNOWN
+    assert home.state("sensor", gate, "people_now").state == "stranger"
+    assert home.state("sensor", gate, "last_person").state == "stranger"
+    face = home.state("event", gate, "face").attributes
+    corrected = {"outcome": "known", "person_id": ada.removeprefix("person_"), "person": "Ada"}
+    assert (face["event_type"], face["seq"], face["corrects"]) == ("unknown", 1, events[0].event_id)
+    assert face["corrected"] == told[1].data["corrected"] == corrected
+    assert (face["stranger"]["number"], face["stranger"]["visit"]) == (12, 3)
+    assert face["seen_before"] is None
+    assert home.state("event", ada, "seen").attributes["event_id"] == events[0].event_id
 
 
 async def test_several_at_once(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from aiohttp import web
@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, get_sy
 from custom_components.privface.api import to_wire_time
 from custom_components.privface.const import CONF_TRIGGERS, DOMAIN, EVENT_TYPE
 from custom_components.privface.diagnostics import async_get_config_entry_diagnostics
+from custom_components.privface.logbook import _say
 from support.backend_process import ADA, BackendProcess, DrawnPictures
 from support.home import add_cameras, camera_subentry, set_up, state_of, wait_until
 
@@ -233,16 +234,58 @@ async def test_logbook(hass: HomeAssistant, backend: BackendProcess, token: str,
     await wait_until(lambda: told)
     assert say(told[0]) == {"name": "Log door", "message": "saw Ada"}
 
-    class Fake:
-        def __init__(self, **data: Any) -> None:
-            self.data = data
+    assert say(LogbookEvent(camera="other", outcome="unknown")) == {"name": "other", "message": "saw somebody unknown"}
 
-    assert say(Fake(camera="other", outcome="unknown"))["message"] == "saw somebody unknown"
-    assert say(Fake(camera="other", outcome="unusable", reason="too_blurry")) == {
-        "name": "other",
-        "message": "saw a face that can't be recognized: it is too blurred",
-    }
-    assert say(Fake(camera="other", outcome="unusable", reason="new"))["message"].endswith("can't be recognized")
+
+class LogbookEvent:
+    """An event as the logbook reads it back."""
+
+    def __init__(self, **data: Any) -> None:
+        self.data = data
+
+
+UNABLE: Final = "saw a face that can't be recognized"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"outcome": "known", "person": "Ada", "phase": "confirmed"}, "saw Ada"),
+        ({"outcome": "known", "person": "Ada", "phase": "provisional"}, "probably saw Ada"),
+        ({"outcome": "unknown", "stranger": {"number": 12, "visit": 1}}, "saw stranger 12 for the first time"),
+        ({"outcome": "unknown", "stranger": {"number": 12, "visit": 3}}, "saw stranger 12 for the third time"),
+        ({"outcome": "unknown", "stranger": {"number": 12, "visit": 11}}, "saw stranger 12 on visit 11"),
+        ({"outcome": "unknown", "stranger": {"number": 12}}, "saw stranger 12"),
+        ({"outcome": "unknown", "reason": "below_threshold", "stranger": None}, "saw somebody unknown"),
+        (
+            {"outcome": "unknown", "reason": "few_faces"},
+            "saw somebody unknown: only one picture looks like somebody enrolled",
+        ),
+        (
+            {"outcome": "unknown", "reason": "not_them"},
+            "saw somebody unknown: you said that it isn't who it looks like",
+        ),
+        ({"outcome": "unusable", "reason": "too_blurry"}, f"{UNABLE}: it is too blurred"),
+        ({"outcome": "unusable", "reason": "lighting"}, f"{UNABLE}: the light is bad"),
+        ({"outcome": "unusable", "reason": "ignored"}, f"{UNABLE}: it is to be ignored"),
+        ({"outcome": "unusable", "reason": "new"}, UNABLE),
+        (
+            {"outcome": "unknown", "corrects": "e", "corrected": {"outcome": "known", "person": "Ada"}},
+            "was wrong about Ada: took it back, saw somebody unknown",
+        ),
+        (
+            {"outcome": "known", "person": "Ada", "corrects": "e", "corrected": {"outcome": "unknown", "person": None}},
+            "was wrong about somebody unknown: took it back, saw Ada",
+        ),
+        (
+            {"outcome": "known", "person": "Ada", "corrects": "e", "corrected": {"outcome": "known", "person": None}},
+            "was wrong: took it back, saw Ada",
+        ),
+        ({"outcome": "known", "person": "Ada", "corrects": "e"}, "was wrong: took it back, saw Ada"),
+    ],
+)
+def test_the_logbook_says(data: dict[str, Any], message: str) -> None:
+    assert _say(data) == message
 
 
 async def test_the_bus_event_is_the_event_of_mqtt(

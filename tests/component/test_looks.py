@@ -13,6 +13,7 @@ from homeassistant.helpers import entity_registry as er
 from PIL import Image
 
 from custom_components.privface import anonymize as anonymize_package
+from custom_components.privface.api import FrameAnswer, FrameCard
 from custom_components.privface.const import (
     CONF_BURST,
     CONF_CONDITION,
@@ -31,10 +32,11 @@ from support.home import Home, StillCamera, add_cameras, camera_subentry, set_up
 
 
 async def make_home(
-    hass: HomeAssistant, backend: BackendProcess, token: str, **data: Any
+    hass: HomeAssistant, backend: BackendProcess, token: str, title: str = "Front door", **data: Any
 ) -> tuple[Home, StillCamera, CameraLooks]:
+    """A home with one camera; a test that waits for an event gives it a ``title`` of its own."""
     (camera,) = await add_cameras(hass, "door")
-    home = await set_up(hass, backend, token, camera_subentry("Front door", "camera.door", **data))
+    home = await set_up(hass, backend, token, camera_subentry(title, "camera.door", **data))
     (looks,) = home.entry.runtime_data.looks.values()
     return home, camera, looks
 
@@ -170,6 +172,77 @@ class TestTriggers:
         assert camera.asked == 1
 
 
+class TestWhatFollows:
+    """The card of a frame says whether another one of the same look comes."""
+
+    @pytest.mark.parametrize("burst", [1, 3])
+    async def test_all_but_the_last_frame_of_a_burst(
+        self,
+        hass: HomeAssistant,
+        backend: BackendProcess,
+        token: str,
+        pictures: DrawnPictures,
+        monkeypatch: pytest.MonkeyPatch,
+        burst: int,
+    ) -> None:
+        home, camera, looks = await make_home(hass, backend, token, **{CONF_BURST: burst})
+        cards = record_cards(home, monkeypatch)
+        camera.shown = pictures()
+        looks.async_look_now()
+        await settle(hass, looks)
+        assert [card.more for card in cards] == [True] * (burst - 1) + [False]
+
+    async def test_single_looks_are_the_last(
+        self,
+        hass: HomeAssistant,
+        backend: BackendProcess,
+        token: str,
+        pictures: DrawnPictures,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        home, camera, looks = await make_home(hass, backend, token, **{CONF_INTERVAL: 1, CONF_BURST: 3})
+        cards = record_cards(home, monkeypatch)
+        camera.shown = pictures()
+        await wait_until(lambda: looks.sent == 2)
+        assert [card.more for card in cards] == [False, False]
+
+    async def test_a_frame_that_can_not_be_taken_is_not_awaited(
+        self,
+        hass: HomeAssistant,
+        backend: BackendProcess,
+        token: str,
+        pictures: DrawnPictures,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The last of a burst fails: the backend decides by itself when it has waited."""
+        home, camera, looks = await make_home(hass, backend, token, "Broken door", **{CONF_BURST: 2})
+        cards = record_cards(home, monkeypatch)
+        told: list[Any] = []
+        hass.bus.async_listen("privface_event", told.append)
+        camera.shown = pictures(ADA)
+        looks.async_listen(lambda: setattr(camera, "shown", None))
+        looks.async_look_now()
+        await settle(hass, looks)
+        assert (looks.sent, looks.skipped) == (1, 1)
+        assert [card.more for card in cards] == [True]
+        await wait_until(lambda: told)
+        assert told[0].data["phase"] == "confirmed"
+
+
+def record_cards(home: Home, monkeypatch: pytest.MonkeyPatch) -> list[FrameCard]:
+    """The cards that are sent from now on."""
+    cards: list[FrameCard] = []
+    client = home.entry.runtime_data.coordinator.client
+    send = client.send_frame
+
+    async def record(camera: str, picture: bytes, card: FrameCard) -> FrameAnswer:
+        cards.append(card)
+        return await send(camera, picture, card)
+
+    monkeypatch.setattr(client, "send_frame", record)
+    return cards
+
+
 class TestSwitch:
     async def test_off_means_that_no_picture_is_taken(
         self, hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
@@ -245,17 +318,17 @@ class TestPrivacy:
     async def test_the_number_is_in_force_with_the_next_look(
         self, hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
     ) -> None:
-        home, camera, _looks = await make_home(hass, backend, token)
+        home, camera, _looks = await make_home(hass, backend, token, "Number door")
         camera.shown = pictures(ADA)
         events: list[Any] = []
         hass.bus.async_listen("privface_event", events.append)
-        number = home.entity_id("number", home.camera(), "privacy")
+        number = home.entity_id("number", home.camera("Number door"), "privacy")
         coordinator = home.entry.runtime_data.coordinator
         await hass.services.async_call("number", "set_value", {"entity_id": number, "value": 25}, blocking=True)
         await hass.async_block_till_done()
-        assert home.state("number", home.camera(), "privacy").state == "25"
+        assert home.state("number", home.camera("Number door"), "privacy").state == "25"
         assert home.entry.runtime_data.coordinator is coordinator, "a reload would have lost what is under way"
-        await home.press()
+        await home.press("Number door")
         await wait_until(lambda: events)
         assert events[0].data["privacy"]["parameter"] == 25
         assert events[0].data["privacy"]["applied_by"] == "client"
@@ -271,11 +344,13 @@ class TestPrivacy:
     async def test_pixelate(
         self, hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures
     ) -> None:
-        home, camera, _looks = await make_home(hass, backend, token, **{CONF_METHOD: "pixelate", CONF_PARAMETER: 6})
+        home, camera, _looks = await make_home(
+            hass, backend, token, "Pixel door", **{CONF_METHOD: "pixelate", CONF_PARAMETER: 6}
+        )
         camera.shown = pictures(ADA)
         events: list[Any] = []
         hass.bus.async_listen("privface_event", events.append)
-        await home.press()
+        await home.press("Pixel door")
         await wait_until(lambda: events)
         assert events[0].data["privacy"]["method"] == "pixelate"
 

@@ -382,11 +382,21 @@ JSON = st.recursive(
     max_leaves=4,
 )
 PERSON = {"id": "1", "name": "Ada", "created_at": "2026-11-24T02:00:00Z", "faces": 1}
-PERSON_STATE = {"person_id": "1", "person": "Ada", "camera": "door", "last_seen": 1.5, "score": 0.5, "present": True}
+PERSON_STATE = {
+    "person_id": "1",
+    "person": "Ada",
+    "camera": "door",
+    "last_seen": 1.5,
+    "score": 0.5,
+    "present": True,
+    "state": "seen",
+    "since": "2026-11-24T02:00:00Z",
+}
 CAMERA = {
     "camera": "door",
     "persons": ["Ada"],
     "unknown": 1,
+    "unknown_seen": "2026-11-24T02:00:00Z",
     "last_event_id": "e",
     "ts": "2026-11-24T02:00:00Z",
     "enabled": True,
@@ -409,8 +419,11 @@ EVENT = {
     "latency_ms": {"detect": 1.5},
     "requestor": {"id": "x", "type": "y"},
     "faces": 1,
+    "evidence": 3.5,
+    "corrects": "d",
+    "stranger": {"id": "s", "number": 12, "visit": 3},
 }
-FOUND = {"frame": 0, "faces": [FACE], "latency_ms": {"total": 1}, "events": ["e"], "reason": "ok"}
+FOUND = {"frame": 0, "faces": [FACE], "latency_ms": {"total": 1}, "events": ["e"], "visits": ["v"], "reason": "ok"}
 DOCUMENTS: dict[str, Mapping[str, Any]] = {
     "Info": INFO,
     "Hello": INFO,
@@ -425,6 +438,19 @@ DOCUMENTS: dict[str, Mapping[str, Any]] = {
     "Receipt": {"person_id": "1", "faces": 1, "templates": 2, "events": 3, "folder_pictures": 4},
     "Enrollment": {"person": PERSON, "faces": [{}], "refused": [{"file": 1, "error": {"code": "no_face"}}]},
 }
+
+
+LATER = ("state", "since", "unknown_seen", "visits", "evidence", "corrects", "stranger")
+
+
+@pytest.mark.parametrize("model", ["PersonState", "CameraState", "Event", "FrameAnswer"])
+def test_an_older_backend_says_less(model: str) -> None:
+    document = {key: value for key, value in DOCUMENTS[model].items() if key not in LATER}
+    read = getattr(api, model).from_dict
+    assert read(document) != read(DOCUMENTS[model])
+    if model == "PersonState":
+        assert (read(document).phase, read(document).since) == (api.PresencePhase.UNKNOWN, None)
+        assert read({**document, "state": "of later"}).phase is api.PresencePhase.UNKNOWN
 
 
 def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

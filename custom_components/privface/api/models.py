@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from .errors import ApiVersionError
-from .protocol import API_VERSION, MIN_API_VERSION, ErrorCode, Event, Identification, WireError
+from .protocol import API_VERSION, MIN_API_VERSION, ErrorCode, Event, Identification, PresencePhase, WireError
 from .shapes import (
     read_flag,
     read_list,
@@ -154,7 +154,8 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonState:
-    """Where a person was last seen, and whether that still holds. ``person``: the name."""
+    """Where a person was last seen, and whether that still holds. ``person``: the name; ``phase``: where in their stay
+    they are, ``UNKNOWN`` where the backend doesn't say; ``since``: when it began."""
 
     person_id: str
     person: str = field(repr=False)
@@ -162,6 +163,8 @@ class PersonState:
     last_seen: datetime | None = None
     score: float | None = None
     present: bool = False
+    phase: PresencePhase = PresencePhase.UNKNOWN
+    since: datetime | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -173,16 +176,20 @@ class PersonState:
             last_seen=read_moment(data, "last_seen"),
             score=read_number(data, "score"),
             present=read_flag(data, "present", default=False),
+            phase=PresencePhase(read_optional_text(data, "state") or PresencePhase.UNKNOWN),
+            since=read_moment(data, "since"),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraState:
-    """Who is before a camera: names, and how many strangers. ``ts``: when the last frame with an event was taken."""
+    """Who is before a camera: names, and how many strangers. ``unknown_seen``: when the last of these was seen, None
+    where the backend doesn't say; ``ts``: when the last frame with an event was taken."""
 
     camera: str
     persons: tuple[str, ...] = field(default=(), repr=False)
     unknown: int = 0
+    unknown_seen: datetime | None = None
     last_event_id: str | None = None
     ts: datetime | None = None
 
@@ -197,6 +204,7 @@ def _read_state(data: Mapping[str, Any]) -> dict[str, Any]:
         "camera": read_text(data, "camera"),
         "persons": read_texts(data, "persons"),
         "unknown": read_whole(data, "unknown", 0),
+        "unknown_seen": read_moment(data, "unknown_seen"),
         "last_event_id": read_optional_text(data, "last_event_id"),
         "ts": read_moment(data, "ts"),
     }
@@ -243,15 +251,20 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameAnswer:
-    """What was found in a camera's frame, and which events went out for it."""
+    """What was found in a camera's frame, which events went out for it, and to which visits its faces belong."""
 
     identification: Identification
     event_ids: tuple[str, ...]
+    visit_ids: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read an answer to a frame; WireError if a key has the wrong shape."""
-        return cls(identification=Identification.from_dict(data), event_ids=read_texts(data, "events"))
+        return cls(
+            identification=Identification.from_dict(data),
+            event_ids=read_texts(data, "events"),
+            visit_ids=read_texts(data, "visits"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
