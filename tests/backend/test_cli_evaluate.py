@@ -28,8 +28,6 @@ sys.modules["matplotlib"] = None
 from privface_backend.cli import main
 sys.exit(main())
 """
-    "import sys; sys.modules['matplotlib'] = None; from privface_backend.cli import main; sys.exit(main())"
-)
 
 
 @pytest.fixture

@@ -57,7 +57,6 @@ def card(camera: str = "door", **changes: Any) -> Any:
     """The card of a frame that comes alone."""
     made = api.FrameCard(
         camera=camera,
-        more=False,
         captured_at=datetime.now(UTC),
         privacy=privacy(),
         source=api.FrameSource.HOMEASSISTANT,
