@@ -47,7 +47,7 @@ class VisitSettings:
 class Record(Protocol):
     """Keeps events, in the order of the calls, with the reasons by event id."""
 
-    def __call__(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]]) -> None: ...
+    def __call__(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]], /) -> None: ...
 
 
 class Intake:
