@@ -21,7 +21,7 @@ from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import MOST_CAMERAS, Camera, Cameras
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.household import Household
-from privface_backend.pipeline.intake import Intake, VisitSettings
+from privface_backend.pipeline.intake import Intake, Seen, VisitSettings
 from privface_backend.pipeline.lane import Lane, open_lane
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules, Timed
@@ -34,11 +34,12 @@ from privface_backend.protocol import (
     FrameSource,
     Outcome,
     Phase,
+    PresencePhase,
     Privacy,
     Reason,
     Requestor,
 )
-from support.backend import ADA, BEN, held, picture
+from support.backend import ADA, BEN, STRANGER, held, picture
 from support.process import make_process
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -312,6 +313,82 @@ async def test_there_are_only_so_many_cameras() -> None:
         assert len(home.household.cameras(NOW)) == MOST_CAMERAS
         assert len(tuple(home.cameras.all())) == MOST_CAMERAS
         home.intake.tell(timed, card("camera 0"))
+
+
+async def test_frames_in_a_stream_become_one_visit_s_events() -> None:
+    async with house() as home:
+        timed = await home.recognition.identify(picture(ADA))
+        enroll(home, timed)
+        phases = []
+        for step in range(8):
+            home.clock.now = NOW + timedelta(seconds=0.2 * step)
+            seen = home.intake.tell(timed, card(captured_at=home.clock.now, more=None))
+            phases += [event.phase for event in seen.events]
+        assert phases == [Phase.PROVISIONAL, Phase.CONFIRMED]
+        first, second = home.recorded
+        assert (first.seq, second.seq) == (0, 1)
+        assert first.visit_id == second.visit_id
+        assert {event.person for event in home.recorded} == {"Ada"}
+        assert second.votes == {"known": 4, "unknown": 0}
+        assert first.corrects is second.corrects is None
+        # The stay goes on with each frame, event or not.
+        [person] = home.household.people(home.clock.now)
+        assert (person.last_seen, person.phase) == (home.clock.now, PresencePhase.PRESENT)
+        why = home.reasons[second.event_id]
+        assert (why["usable"], why["seen"], len(why["faces"])) == (4, 4, 4)
+        assert why["nearest"][0]["person_id"] == "ada"
+        assert "Ada" not in str(why)
+
+
+async def test_a_frame_that_no_other_follows_is_decided_by_the_time() -> None:
+    async with house() as home:
+        timed = await home.recognition.identify(picture(ADA))
+        enroll(home, timed)
+        assert home.intake.tell(timed, card(more=None)).events == ()
+        due = home.intake.next_due()
+        assert due == NOW + timedelta(seconds=1.5)
+        home.intake.pass_time()
+        assert home.recorded == []
+        home.clock.now = due
+        home.intake.pass_time()
+        [event] = home.recorded
+        assert (event.person_id, event.phase) == ("ada", Phase.CONFIRMED)
+        assert (event.captured_at, event.ts) == (NOW, due)
+        assert home.household.people(due)[0].present
+        home.clock.now = NOW + timedelta(seconds=8)
+        home.intake.pass_time()
+        assert len(home.recorded) == 1
+        assert home.intake.next_due() == NOW + LIFETIME
+
+
+async def test_who_is_enrolled_meanwhile_corrects_what_was_said() -> None:
+    async with house() as home:
+        timed = await home.recognition.identify(picture(ADA))
+        [unknown] = home.intake.tell(timed, card()).events
+        assert unknown.outcome is Outcome.UNKNOWN
+        assert home.household.cameras(NOW)[0].unknown == 1
+        enroll(home, timed)
+        home.intake.pass_time()
+        [_, known] = home.recorded
+        assert (known.person_id, known.corrects, known.visit_id) == ("ada", unknown.event_id, unknown.visit_id)
+        camera = home.household.cameras(NOW)[0]
+        assert (camera.unknown, camera.persons) == (0, ("Ada",))
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_recording_moves_the_states_only_where_it_is_live(*, live: bool) -> None:
+    async with house() as home:
+        timed = await home.recognition.identify(picture(ADA, STRANGER))
+        enroll(home, timed)
+        recording = home.intake.record(live=live)
+        assert recording.take(Seen(timed=timed, card=card(more=None))).events == ()
+        # One frame: all is decided at the end.
+        updates, events = recording.end()
+        assert len(updates) == len(events) == 2
+        assert {event.outcome for event in events} == {Outcome.KNOWN, Outcome.UNKNOWN}
+        assert home.household.people(NOW)[0].present is live
+        cameras = home.household.cameras(NOW)
+        assert [(camera.persons, camera.unknown) for camera in cameras] == ([(("Ada",), 1)] if live else [])
 
 
 def test_cameras_tell_of_changes() -> None:
