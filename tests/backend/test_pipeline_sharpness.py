@@ -40,7 +40,7 @@ def test_what_blurs_besides_the_anonymization_lowers_it(seed: int, relative: flo
     crop = blurred(textured(seed), relative * WIDTH)
     values = [relative_sharpness(blurred(crop, sigma), relative, WIDTH) for sigma in (0.0, 2.0, 4.0, 8.0)]
     assert values == sorted(values, reverse=True)
-    assert values[0] - values[-1] > 1.0
+    assert values[0] - values[-1] > 0.5
 
 
 @pytest.mark.faces
