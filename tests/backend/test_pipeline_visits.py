@@ -15,7 +15,8 @@ from privface_backend.domain.decision import DecisionRules, Naming, decide
 from privface_backend.domain.faces import Vector, normalized
 from privface_backend.domain.privacy import CLEAR
 from privface_backend.domain.visits import WINDOW, VisitRules
-from privface_backend.pipeline.visits import MOST_VISITS, VisitTiming, VisitUpdate
+from privface_backend.pipeline.live_visits import VisitUpdate
+from privface_backend.pipeline.visits import MOST_VISITS, VisitTiming
 from privface_backend.protocol import FrameCard, Outcome, Reason
 from support.visits import Shown, Street, at, axis, judgement, make_ranking, towards
 

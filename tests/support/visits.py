@@ -20,8 +20,9 @@ from privface_backend.domain.quality import FaceQuality
 from privface_backend.domain.ranking import Ranking
 from privface_backend.domain.visits import VisitRules
 from privface_backend.pipeline.identification import JudgedFace, Judgement
+from privface_backend.pipeline.live_visits import VisitUpdate
 from privface_backend.pipeline.process import Look, ObservedFace
-from privface_backend.pipeline.visits import Visits, VisitTiming, VisitUpdate
+from privface_backend.pipeline.visits import Visits, VisitTiming
 from privface_backend.protocol import EngineNames, FaceResult, FrameCard, Outcome, Privacy, Reason
 from support.decisions import make_model
 

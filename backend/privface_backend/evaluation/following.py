@@ -15,7 +15,8 @@ from privface_backend.evaluation.scoring import GalleryKind, Scorer, ScoringRule
 from privface_backend.evaluation.truth import ClipDecision
 from privface_backend.gallery.index import GallerySnapshot
 from privface_backend.pipeline.identification import judge
-from privface_backend.pipeline.visits import Visits, VisitTiming, VisitUpdate
+from privface_backend.pipeline.live_visits import VisitUpdate
+from privface_backend.pipeline.visits import Visits, VisitTiming
 from privface_backend.protocol import EngineNames, FrameCard, Outcome
 
 _NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})

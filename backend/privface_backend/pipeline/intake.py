@@ -16,10 +16,11 @@ from privface_backend.events import Bus, Message
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
+from privface_backend.pipeline.live_visits import VisitUpdate
 from privface_backend.pipeline.recognition import Recognition, Timed
 from privface_backend.pipeline.statements import explain, make_event
 from privface_backend.pipeline.strangers import Strangers
-from privface_backend.pipeline.visits import Visits, VisitTiming, VisitUpdate
+from privface_backend.pipeline.visits import Visits, VisitTiming
 from privface_backend.plugins.ports import Source
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Outcome, Phase, Privacy, StreamMessage
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from privface_backend.domain.decision import DecisionRules, Ranked, fuse
 from privface_backend.domain.visits import VisitFace
 from privface_backend.gallery.index import GallerySnapshot
-from privface_backend.pipeline.visits import VisitUpdate
+from privface_backend.pipeline.live_visits import VisitUpdate
 from privface_backend.protocol import Event, Outcome, StrangerRef, to_wire_time
 
 _NEAREST_SHOWN: Final = 3

@@ -15,7 +15,7 @@ from privface_backend.domain.decision import DecisionRules, WeighedFace, decide_
 from privface_backend.domain.matching import Template
 from privface_backend.domain.memory import KeptVisit, RememberedFace, Stranger
 from privface_backend.domain.ranking import Ranking
-from privface_backend.pipeline.visits import LiveVisit, VisitUpdate
+from privface_backend.pipeline.live_visits import LiveVisit, VisitUpdate
 from privface_backend.protocol import Outcome, StrangerRef
 
 _MOST_FACES: Final = 8

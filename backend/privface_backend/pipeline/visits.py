@@ -7,22 +7,21 @@ together is judged by when they were captured.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from privface_backend.domain.decision import Decision
-from privface_backend.domain.tracks import PlacedFace, Track, TrackRules, assign_faces, measure_fit
+from privface_backend.domain.tracks import PlacedFace, Track, TrackRules, assign_faces
 from privface_backend.domain.visits import Ranker, Statement, Visit, VisitFace, VisitRules
 from privface_backend.pipeline.identification import JudgedFace, Judgement
-from privface_backend.protocol import EngineNames, FrameCard, Outcome, Privacy
+from privface_backend.pipeline.live_visits import LastFrame, LiveVisit, VisitUpdate
+from privface_backend.pipeline.visit_joins import VisitJoins
+from privface_backend.protocol import FrameCard, Outcome
 
 MOST_VISITS: Final = 32
 """How many people are followed at one camera at a time."""
-_MOMENTS: Final = 256
 
 
 def make_id() -> str:
@@ -35,58 +34,6 @@ class VisitTiming:
 
     settle: timedelta = timedelta(seconds=1.5)
     gap: timedelta = timedelta(seconds=8)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LastFrame:
-    """The frame that a visit was last seen in, for the events about it."""
-
-    card: FrameCard
-    faces: int
-    box: tuple[float, float, float, float]
-    privacy: Privacy
-    engine: EngineNames
-    latency_ms: Mapping[str, float]
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class LiveVisit:
-    """A visit that goes on. ``told``: how many events there were; ``first_frame``: the number of the frame that it
-    began in, in a video; ``instead_of``: the track that had its place until then, and no face in that frame."""
-
-    visit: Visit
-    camera: str
-    track: Track
-    frame: LastFrame
-    last_seen: datetime
-    received: datetime
-    first_frame: int = 0
-    instead_of: str | None = None
-    told: int = 0
-    settled: bool = False
-    moments: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOMENTS))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class VisitUpdate:
-    """What a frame, or time, made of a visit. ``statement``: what is to be said now, ``before``: what was until then;
-    ``corrects``: the event that is taken back; ``ended``: nothing more will come."""
-
-    live: LiveVisit
-    decision: Decision
-    statement: Statement | None = None
-    before: Statement | None = None
-    corrects: str | None = None
-    ended: bool = False
-
-    @property
-    def visit_id(self) -> str:
-        return self.live.visit.id
-
-    @property
-    def said(self) -> Statement | None:
-        """What holds of the visit: said before or to be said now."""
-        return self.statement or self.live.visit.said
 
 
 class Visits:
@@ -102,6 +49,7 @@ class Visits:
     ) -> None:
         self._rules: Final = rules
         self._tracks: Final = TrackRules(gap=timing.gap, likeness=likeness)
+        self._joins: Final = VisitJoins(rules, self._tracks)
         self._timing: Final = timing
         self._new_id: Final = new_id
         self._live: Final[dict[str, dict[str, LiveVisit]]] = {}
@@ -136,7 +84,7 @@ class Visits:
             )
             visit = live.get(assigned.get(index, ""))
             if visit is None:
-                instead_of = self._displaced(live, place, captured_at, assigned.values())
+                instead_of = self._joins.displaced(live, place, captured_at, assigned.values())
                 ended += self._make_room(live)
                 visit = self._begin(place, frame, captured_at, now, number)
                 visit.instead_of = instead_of
@@ -150,7 +98,7 @@ class Visits:
             touched.append(visit)
         # In a crowd, the room for one was made by another of the same frame.
         here = [visit for visit in touched if visit.track.id in live]
-        kept = self._fold(live, self._merge(live, here, ranker))
+        kept = self._joins.fold(live, self._joins.merge(live, here, ranker))
         return (*ended, *(self._conclude(visit) for visit in kept))
 
     def pass_time(self, now: datetime, ranker: Ranker) -> tuple[VisitUpdate, ...]:
@@ -166,7 +114,7 @@ class Visits:
                 # Who was enrolled, forgotten or corrected meanwhile counts at once.
                 if visit.visit.rank_by(ranker) or settles:
                     changed.append(visit)
-            updates += [self._conclude(visit) for visit in self._fold(live, changed)]
+            updates += [self._conclude(visit) for visit in self._joins.fold(live, changed)]
             for track_id, visit in list(live.items()):
                 if now >= visit.received + self._timing.gap:
                     del live[track_id]
@@ -182,7 +130,7 @@ class Visits:
             live = self._live.pop(name, {})
             for visit in live.values():
                 visit.settled = True
-            updates += [self._conclude(visit, ended=True) for visit in self._fold(live, list(live.values()))]
+            updates += [self._conclude(visit, ended=True) for visit in self._joins.fold(live, list(live.values()))]
         return tuple(updates)
 
     def next_due(self) -> datetime | None:
@@ -198,53 +146,6 @@ class Visits:
     def _patience(self) -> timedelta:
         """After how long what there is must do: before the visit is over."""
         return min(self._timing.settle, self._timing.gap)
-
-    def _displaced(
-        self, live: Mapping[str, LiveVisit], place: PlacedFace, captured_at: datetime, seen: Collection[str]
-    ) -> str | None:
-        """The track that a face takes the place of: of those that go on, without a face in this frame (not ``seen``),
-        the one that it would continue if only the place counted."""
-        bare = PlacedFace(box=place.box)
-        fits = {
-            track_id: measure_fit(visit.track, bare, captured_at, self._tracks)
-            for track_id, visit in live.items()
-            if track_id not in seen
-            and not visit.settled
-            and visit.frame.card.more is not False
-            and captured_at not in visit.moments
-        }
-        nearest = max(fits, key=lambda track_id: fits[track_id], default=None)
-        return nearest if nearest is not None and fits[nearest] > 0 else None
-
-    def _fold(self, live: dict[str, LiveVisit], visits: Sequence[LiveVisit]) -> list[LiveVisit]:
-        """The visits, those of a single face that came in the midst of another visit made a part of that one.
-
-        A face that resembles none of those around it at its place is the odd one out, not somebody else: it must
-        neither name anybody by itself nor be a stranger.
-        """
-        kept: list[LiveVisit] = []
-        for visit in visits:
-            host = self._host(live, visit) if visit.settled else None
-            if host is None:
-                kept.append(visit)
-                continue
-            _absorb(host, visit)
-            del live[visit.track.id]
-            host.settled = visit.settled if visit.received >= host.received else host.settled
-            host.received = max(host.received, visit.received)
-            if host not in visits and host not in kept:
-                kept.append(host)
-        return kept
-
-    def _host(self, live: Mapping[str, LiveVisit], visit: LiveVisit) -> LiveVisit | None:
-        """The visit whose place a visit took, or that took its place, if its faces don't suffice for a name."""
-        if visit.visit.said is not None or not 0 < visit.visit.usable < self._rules.provisional:
-            return None
-        others = (other for other in live.values() if other is not visit and other.visit.usable)
-        return next(
-            (other for other in others if other.track.id == visit.instead_of or other.instead_of == visit.track.id),
-            None,
-        )
 
     def _begin(
         self, place: PlacedFace, frame: LastFrame, captured_at: datetime, now: datetime, number: int
@@ -270,40 +171,6 @@ class Visits:
         oldest.settled = True
         return [self._conclude(oldest, ended=True)]
 
-    def _merge(self, live: dict[str, LiveVisit], touched: Sequence[LiveVisit], ranker: Ranker) -> list[LiveVisit]:
-        """The touched visits, those of one person made one: a track that broke off goes on in its successor."""
-        kept: list[LiveVisit] = []
-        for visit in touched:
-            decision = visit.visit.decide()
-            firm = visit.settled or decision.usable >= self._rules.provisional
-            older = (
-                firm
-                and decision.person_id
-                and next(
-                    (
-                        other
-                        for other in live.values()
-                        if other is not visit
-                        and other.visit.said is not None
-                        and other.visit.said.person_id == decision.person_id
-                        and visit.track.first_at - other.last_seen < self._tracks.glance
-                        and set(other.moments).isdisjoint(visit.moments)
-                        and visit.visit.said is None
-                    ),
-                    None,
-                )
-            )
-            if not older:
-                kept.append(visit)
-                continue
-            older.visit.rank_by(ranker)
-            _absorb(older, visit)
-            del live[visit.track.id]
-            older.track = _joined(older.track, visit.track)
-            older.settled, older.received = visit.settled, visit.received
-            kept.append(older)
-        return kept
-
     def _conclude(self, live: LiveVisit, *, ended: bool = False) -> VisitUpdate:
         decision = live.visit.decide()
         statement = live.visit.next_statement(decision, settled=live.settled)
@@ -324,25 +191,6 @@ class Visits:
         return VisitUpdate(
             live=live, decision=decision, statement=statement, before=said, corrects=corrects, ended=ended
         )
-
-
-def _absorb(into: LiveVisit, visit: LiveVisit) -> None:
-    """Make the faces of a visit those of another one."""
-    into.visit.absorb(visit.visit)
-    into.moments.extend(visit.moments)
-    if visit.last_seen >= into.last_seen:
-        into.frame, into.last_seen = visit.frame, visit.last_seen
-
-
-def _joined(older: Track, newer: Track) -> Track:
-    """The newer track's course under the older one's id."""
-    return Track(
-        id=older.id,
-        box=newer.box if newer.last_at >= older.last_at else older.box,
-        first_at=min(older.first_at, newer.first_at),
-        last_at=max(older.last_at, newer.last_at),
-        recent=newer.recent or older.recent,
-    )
 
 
 def _place(face: JudgedFace) -> PlacedFace:

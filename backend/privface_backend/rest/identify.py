@@ -12,8 +12,8 @@ from aiohttp import web
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.intake import Seen
+from privface_backend.pipeline.live_visits import VisitUpdate
 from privface_backend.pipeline.recognition import Recognition, Timed
-from privface_backend.pipeline.visits import VisitUpdate
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Privacy, Scope
 from privface_backend.rest.documents import read_card, read_flag
 from privface_backend.rest.middleware import begin, request_id

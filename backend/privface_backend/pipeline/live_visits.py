@@ -1,0 +1,75 @@
+"""A visit that goes on, and what a frame or time makes of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from privface_backend.domain.decision import Decision
+from privface_backend.domain.tracks import Track
+from privface_backend.domain.visits import Statement, Visit
+from privface_backend.protocol import EngineNames, FrameCard, Privacy
+
+_MOMENTS: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LastFrame:
+    """The frame that a visit was last seen in, for the events about it."""
+
+    card: FrameCard
+    faces: int
+    box: tuple[float, float, float, float]
+    privacy: Privacy
+    engine: EngineNames
+    latency_ms: Mapping[str, float]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class LiveVisit:
+    """A visit that goes on. ``told``: how many events there were; ``first_frame``: the number of the frame that it
+    began in, in a video; ``instead_of``: the track that had its place until then, and no face in that frame."""
+
+    visit: Visit
+    camera: str
+    track: Track
+    frame: LastFrame
+    last_seen: datetime
+    received: datetime
+    first_frame: int = 0
+    instead_of: str | None = None
+    told: int = 0
+    settled: bool = False
+    moments: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOMENTS))
+
+    def absorb(self, other: LiveVisit) -> None:
+        """Make the faces of another visit this one's."""
+        self.visit.absorb(other.visit)
+        self.moments.extend(other.moments)
+        if other.last_seen >= self.last_seen:
+            self.frame, self.last_seen = other.frame, other.last_seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VisitUpdate:
+    """What a frame, or time, made of a visit. ``statement``: what is to be said now, ``before``: what was until then;
+    ``corrects``: the event that is taken back; ``ended``: nothing more will come."""
+
+    live: LiveVisit
+    decision: Decision
+    statement: Statement | None = None
+    before: Statement | None = None
+    corrects: str | None = None
+    ended: bool = False
+
+    @property
+    def visit_id(self) -> str:
+        return self.live.visit.id
+
+    @property
+    def said(self) -> Statement | None:
+        """What holds of the visit: said before or to be said now."""
+        return self.statement or self.live.visit.said
