@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
+from privface_backend.cli import main
 from privface_backend.cli.exits import Exit
-from support.cli import NO_BROKER, SYNTHETIC, Home
+from support.cli import NO_BROKER, SYNTHETIC, Ended, Home
 from support.videos import encode, scene
 
 KEYS = {
@@ -30,11 +34,35 @@ sys.exit(main())
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here(Home):
+    """Runs commands in this process: the engines' imports take longer than all that these tests do."""
+
+    captured: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str | Path, stdin: str = "", **variables: str) -> Ended:
+        assert not stdin
+        assert not variables
+        self.captured.readouterr()
+        code = main(list(map(str, arguments)))
+        out, err = self.captured.readouterr()
+        return Ended(code=code, out=out, err=err)
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(root=tmp_path)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    made = Here(root=tmp_path, captured=capsys)
     made.configure(SYNTHETIC + NO_BROKER)
-    return made
+    for name in [name for name in os.environ if name.startswith("PRIVFACE_")]:
+        monkeypatch.delenv(name)
+    for name in ("HOME", "PRIVFACE_CONFIG", "PRIVFACE_DATA_DIR"):
+        monkeypatch.setenv(name, made.environment[name])
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level)
+    yield made
+    root.handlers[:], _ = before
+    root.setLevel(before[1])
 
 
 def draw(path: Path, identity: int, seed: int = 0) -> str:
@@ -66,7 +94,7 @@ def files_below(folder: Path) -> Mapping[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def runs_of(home: Home, *arguments: str | Path) -> Sequence[dict[str, Any]]:
+def runs_of(home: Here, *arguments: str | Path) -> Sequence[dict[str, Any]]:
     done = home.run("evaluate", *arguments, "--json")
     assert done.code == Exit.OK, done.err
     (document,) = done.lines
@@ -75,7 +103,7 @@ def runs_of(home: Home, *arguments: str | Path) -> Sequence[dict[str, Any]]:
     return list(document["runs"])
 
 
-def test_a_household_in_every_gallery(home: Home) -> None:
+def test_a_household_in_every_gallery(home: Here) -> None:
     manifest = write_household(home.root)
     galleries = [part for kind in ("clear", "matched", "sent", "baseline") for part in ("--gallery", kind)]
     runs = runs_of(home, "household", "--manifest", manifest, "--parameter", "1,9", *galleries)
@@ -93,7 +121,7 @@ def test_a_household_in_every_gallery(home: Home) -> None:
     assert runs[0]["relative"] == 0 < runs[1]["relative"]
 
 
-def test_the_second_run_reads_what_the_first_kept(home: Home) -> None:
+def test_the_second_run_reads_what_the_first_kept(home: Here) -> None:
     manifest = write_household(home.root)
     wanted = ("household", "--manifest", manifest, "--parameter", "9")
     first = runs_of(home, *wanted)
@@ -112,7 +140,7 @@ def test_the_second_run_reads_what_the_first_kept(home: Home) -> None:
     assert not (home.data / "evaluation-cache").exists()
 
 
-def test_a_folder_leaves_each_picture_out(home: Home) -> None:
+def test_a_folder_leaves_each_picture_out(home: Here) -> None:
     for person in range(3):
         for seed in range(3):
             draw(home.root / f"people/P{person}/{seed}.png", person, seed)
@@ -126,7 +154,7 @@ def test_a_folder_leaves_each_picture_out(home: Home) -> None:
     assert odd["named"]["tpir"][0] == pytest.approx(0.9)
 
 
-def test_the_own_gallery(home: Home) -> None:
+def test_the_own_gallery(home: Here) -> None:
     for person in range(3):
         for seed in range(2):
             draw(home.root / f"people/P{person}/{seed}.png", person, seed)
@@ -142,7 +170,7 @@ def test_the_own_gallery(home: Home) -> None:
         assert (run["probes"], run["strangers"], run["rank1"], run["named"]["fpir"][0]) == (6, 6, 1, 0)
 
 
-def test_an_own_gallery_of_single_pictures_is_refused(home: Home) -> None:
+def test_an_own_gallery_of_single_pictures_is_refused(home: Here) -> None:
     for person in range(2):
         draw(home.root / f"people/P{person}.png", person)
     home.run("enroll", "people")
@@ -150,7 +178,7 @@ def test_an_own_gallery_of_single_pictures_is_refused(home: Home) -> None:
     assert (done.code, done.error["code"]) == (Exit.USAGE, "bad_request")
 
 
-def test_pairs(home: Home) -> None:
+def test_pairs(home: Here) -> None:
     rows = ["path_a,path_b,same,identity_a,identity_b"]
     for person in range(12):
         first, second = (draw(home.root / f"{person}-{seed}.png", person, seed) for seed in range(2))
@@ -174,7 +202,7 @@ def frames(*faces: int | None, each: int = 12) -> Iterator[Any]:
             yield scene() if face is None else scene(face)
 
 
-def test_clips(home: Home) -> None:
+def test_clips(home: Here) -> None:
     for person in range(2):
         for seed in range(2):
             draw(home.root / f"enrol/P{person}/{seed}.png", person, seed)
@@ -204,7 +232,7 @@ def test_clips(home: Home) -> None:
     assert files_below(home.data).keys() == kept.keys()
 
 
-def test_the_table_the_file_and_the_plots(home: Home) -> None:
+def test_the_table_the_file_and_the_plots(home: Here) -> None:
     pytest.importorskip("matplotlib")
     manifest = write_household(home.root)
     done = home.run(
@@ -231,7 +259,7 @@ def test_the_table_the_file_and_the_plots(home: Home) -> None:
         assert f"home-{kind}.png" in done.out
 
 
-def test_without_matplotlib_only_plots_are_refused(home: Home) -> None:
+def test_without_matplotlib_only_plots_are_refused(home: Here) -> None:
     manifest = write_household(home.root)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -248,7 +276,7 @@ def test_without_matplotlib_only_plots_are_refused(home: Home) -> None:
     assert run().returncode == Exit.OK
 
 
-def test_a_picture_that_cannot_be_read_is_said_and_left_out(home: Home) -> None:
+def test_a_picture_that_cannot_be_read_is_said_and_left_out(home: Here) -> None:
     manifest = write_household(home.root)
     (home.root / "2-3.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     done = home.run("evaluate", "household", "--manifest", manifest, "--parameter", "1,9", "--json")
@@ -274,14 +302,14 @@ def test_a_picture_that_cannot_be_read_is_said_and_left_out(home: Home) -> None:
         (["clips", "--clips", "set.csv"], Exit.USAGE),
     ],
 )
-def test_wrong_usage(home: Home, arguments: Sequence[str], code: Exit) -> None:
+def test_wrong_usage(home: Here, arguments: Sequence[str], code: Exit) -> None:
     write_household(home.root)
     done = home.run("evaluate", *arguments)
     assert done.code == code, done.err
     assert "Traceback" not in done.err
 
 
-def test_other_methods_take_the_parameters_that_they_can(home: Home) -> None:
+def test_other_methods_take_the_parameters_that_they_can(home: Here) -> None:
     manifest = write_household(home.root)
     methods = ("--method", "none", "--method", "pixelate")
     runs = runs_of(home, "household", "--manifest", manifest, *methods)
