@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.util import dt as dt_util
 
 from custom_components.privface.api import Event, Outcome, Reason, StrangerRef
@@ -151,15 +152,14 @@ async def test_a_person_who_stays(
     (camera,) = await add_cameras(hass, "door")
     home = await set_up(hass, backend, token, camera_subentry("Hall door", "camera.door"), **{OPTION_PRESENT: 3})
     await enroll(home, pictures, "Ada", ADA)
-    ada, told, left = home.person("Ada"), [], []
+    ada = home.person("Ada")
+    told: list[Any] = []
+    left: list[Any] = []
     hass.bus.async_listen(EVENT_TYPE, told.append)
     camera.shown = pictures(ADA)
     await home.press("Hall door")
     await wait_until(lambda: home.state("binary_sensor", ada, "present").state == STATE_ON)
-    present = home.entity_id("binary_sensor", ada, "present")
-    hass.bus.async_listen(
-        "state_changed", lambda event: left.append(event) if event.data["entity_id"] == present else 0
-    )
+    async_track_state_change_event(hass, home.entity_id("binary_sensor", ada, "present"), left.append)
     await stay(home, "Hall door", seconds=5)
     assert left == [], "states alone keep them present"
     assert home.state("sensor", home.camera("Hall door"), "people_now").state == "Ada"
@@ -179,15 +179,14 @@ async def test_a_stranger_who_stays(
     (camera,) = await add_cameras(hass, "door")
     home = await set_up(hass, backend, token, camera_subentry("Shed door", "camera.door"), **{OPTION_STRANGER: 3})
     await enroll(home, pictures, "Ada", ADA)
-    shed, told, left = home.camera("Shed door"), [], []
+    shed = home.camera("Shed door")
+    told: list[Any] = []
+    left: list[Any] = []
     hass.bus.async_listen(EVENT_TYPE, told.append)
     camera.shown = pictures(STRANGER)
     await home.press("Shed door")
     await wait_until(lambda: home.state("binary_sensor", shed, "unknown_person").state == STATE_ON)
-    unknown = home.entity_id("binary_sensor", shed, "unknown_person")
-    hass.bus.async_listen(
-        "state_changed", lambda event: left.append(event) if event.data["entity_id"] == unknown else 0
-    )
+    async_track_state_change_event(hass, home.entity_id("binary_sensor", shed, "unknown_person"), left.append)
     await stay(home, "Shed door", seconds=5)
     assert left == []
     assert home.state("sensor", shed, "people_now").attributes["strangers"] == 1

@@ -13,7 +13,7 @@ from homeassistant.helpers import entity_registry as er
 from PIL import Image
 
 from custom_components.privface import anonymize as anonymize_package
-from custom_components.privface.api import FrameAnswer, FrameCard
+from custom_components.privface.api import FrameAnswer, FrameCard, PrivFaceClient
 from custom_components.privface.const import (
     CONF_BURST,
     CONF_CONDITION,
@@ -32,7 +32,7 @@ from support.home import Home, StillCamera, add_cameras, camera_subentry, set_up
 
 
 async def make_home(
-    hass: HomeAssistant, backend: BackendProcess, token: str, title: str = "Front door", **data: Any
+    hass: HomeAssistant, backend: BackendProcess, token: str, title: str = "Front door", /, **data: Any
 ) -> tuple[Home, StillCamera, CameraLooks]:
     """A home with one camera; a test that waits for an event gives it a ``title`` of its own."""
     (camera,) = await add_cameras(hass, "door")
@@ -232,7 +232,7 @@ class TestWhatFollows:
 def record_cards(home: Home, monkeypatch: pytest.MonkeyPatch) -> list[FrameCard]:
     """The cards that are sent from now on."""
     cards: list[FrameCard] = []
-    client = home.entry.runtime_data.coordinator.client
+    client: PrivFaceClient = home.entry.runtime_data.coordinator.client
     send = client.send_frame
 
     async def record(camera: str, picture: bytes, card: FrameCard) -> FrameAnswer:
