@@ -78,7 +78,7 @@ def test_a_negative_example_that_fits_better_vetoes() -> None:
 def test_of_the_ignored_nothing_is_said() -> None:
     decision = decide([make_ranked("ada", 0.9, ignored=True), make_ranked("ben", 0.1)], RULES)
     assert (decision.outcome, decision.reason) == (Outcome.UNUSABLE, Reason.IGNORED)
-    assert decision.candidate is decision.person_id is None
+    assert (decision.candidate, decision.person_id) == (None, None)
     # Only of those that it surely is.
     assert decide([make_ranked("ada", 0.4, ignored=True)], RULES).reason is Reason.BELOW_THRESHOLD
 

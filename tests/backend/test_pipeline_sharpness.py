@@ -72,7 +72,7 @@ def test_light_is_measured_in_gray_levels() -> None:
     assert measure_light(dark) == (5.0, 0.0)
     assert measure_light(bright) == (250.0, 0.0)
     halves = np.concatenate([np.full((112, 56, 3), 50, np.uint8), np.full((112, 56, 3), 150, np.uint8)], axis=1)
-    assert measure_light(halves) == (pytest.approx(100), pytest.approx(50))
+    assert measure_light(halves) == pytest.approx((100.0, 50.0))
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_name_that_was_said_late_can_be_taken_back_too() -> None:
         street.frame(0.2 * number, Shown(vector=stranger))
     for number in range(WINDOW + 8, 3 * WINDOW):
         street.frame(0.2 * number, Shown(vector=ada))
-    assert street.words[-1] == ("known", "confirmed", "ada")
+    assert street.words[-1:] == [("known", "confirmed", "ada")]
     for number in range(3 * WINDOW, 5 * WINDOW):
         street.frame(0.2 * number, Shown(vector=alike))
     assert street.words[-1][0] == "unknown"
@@ -364,10 +364,10 @@ def test_somebody_who_is_enrolled_meanwhile_is_named_without_another_frame() -> 
     street = Street(people={})
     for number in range(6):
         street.frame(0.2 * number, Shown(vector=wobble(ADA, number)))
-    assert street.words[-1] == ("unknown", "confirmed", None)
+    assert street.words[-1:] == [("unknown", "confirmed", None)]
     street.ranking = make_ranking(PEOPLE)
     street.wait(1.1)
-    assert street.words[-1] == ("known", "confirmed", "ada")
+    assert street.words[-1:] == [("known", "confirmed", "ada")]
     assert street.said[-1].corrects is not None
 
 
