@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import os
@@ -18,7 +19,9 @@ import pytest
 
 from privface_backend.cli import main
 from privface_backend.cli.exits import Exit
+from support import weights
 from support.cli import NO_BROKER, SYNTHETIC, Ended, Home
+from support.faces import DATA, require_data
 from support.videos import encode, scene
 
 KEYS = {
@@ -316,3 +319,32 @@ def test_other_methods_take_the_parameters_that_they_can(home: Here) -> None:
     assert [(run["method"], run["parameter"]) for run in runs] == [
         ("none", 1), *(("pixelate", cell) for cell in (1, 9, 17, 25, 33)),
     ]  # fmt: skip
+
+
+@pytest.mark.faces
+@pytest.mark.weights
+@pytest.mark.slow
+def test_real_people(home: Here) -> None:
+    """Blurred with k = 17, four people are still told from ten strangers, from a gallery of either kind."""
+    weights.real()
+    home.configure(f"models_dir: {weights.ROOT}\n{NO_BROKER}")
+    chosen = ["path,identity,role"]
+    with (require_data() / "home" / "manifest.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["household"] == "lfw_public_figures"]
+    people = sorted({row["identity"] for row in rows if row["role"] == "enrol"})[:4]
+    for role, each in (("enrol", 2), ("probe", 3)):
+        for person in people:
+            chosen += [
+                f"{DATA / 'home' / row['path']},{person},{role}"
+                for row in [row for row in rows if (row["identity"], row["role"]) == (person, role)][:each]
+            ]
+    strangers = [row for row in rows if row["role"] == "stranger"][::15]
+    chosen += [f"{DATA / 'home' / row['path']},{row['identity']},stranger" for row in strangers]
+    (home.root / "set.csv").write_text("\n".join(chosen), encoding="utf-8")
+    galleries = ("--gallery", "matched", "--gallery", "baseline")
+    runs = runs_of(home, "household", "--manifest", "set.csv", "--parameter", "17", *galleries)
+    for run in runs:
+        assert (run["enrolled"], run["probes"], run["strangers"], run["fta"]) == (4, 12, 10, 0)
+        assert run["tpir"]["0.01"][0] >= 0.9
+        assert run["named"]["fpir"][0] <= 0.1
+        assert 0.02 < run["relative"] < 0.05

@@ -43,6 +43,8 @@ def home(tmp_path: Path) -> Home:
         ["--help"],
         ["identify", "--help"],
         ["people", "--help"],
+        ["evaluate", "--help"],
+        ["evaluate", "household", "--help"],
         ["models", "--help"],
         ["nonsense"],
     ],
