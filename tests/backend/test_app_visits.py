@@ -80,6 +80,36 @@ async def test_a_frame_alone_is_decided_at_once_where_its_card_says_so_and_else_
         assert {(event["outcome"], event["phase"]) for event in logged} == {("known", "confirmed")}
 
 
+async def test_the_last_frame_of_a_look_decides_about_those_before_it(api: Api) -> None:
+    ada = await api.create("Ada", ADA)
+    assert (await see(api, ADA, more=True))["events"] == []
+    event = await only_event(api, await see(api, more=False))
+    assert (event["person_id"], event["phase"]) == (ada, "confirmed")
+
+
+async def test_a_sender_who_promised_more_is_waited_for(tmp_path: Path) -> None:
+    async with running(tmp_path, decision=replace(PATIENT, settle_seconds=0.1, gap_seconds=1)) as api:
+        await api.create("Ada", ADA)
+        await see(api, ADA, more=True)
+        await see(api, ADA, camera="garden", more=None)
+        first, second = (await api.logged(2))[::-1]
+        assert [first["camera"], second["camera"]] == ["garden", "door"]
+
+
+async def test_a_stranger_who_is_ignored_is_shown_no_longer(api: Api) -> None:
+    await api.create("Ada", ADA)
+    event = await only_event(api, await see(api, STRANGER))
+    await eventually(lambda: strangers(api), bool)
+    camera = await api.call("GET", "/api/v1/cameras/door", pattern="/api/v1/cameras/{camera}")
+    assert camera.document["unknown"] == 1
+    path = f"/api/v1/strangers/{event['stranger']['id']}/ignore"
+    ignored = await api.call("POST", path, pattern="/api/v1/strangers/{stranger}/ignore")
+    assert ignored.status in {200, 201}, ignored.body
+    assert (await see(api, STRANGER))["events"] == []
+    camera = await api.call("GET", "/api/v1/cameras/door", pattern="/api/v1/cameras/{camera}")
+    assert camera.document["unknown"] == 0
+
+
 async def test_a_stranger_who_comes_back_keeps_the_label(api: Api) -> None:
     await api.create("Ada", ADA)
     first = await only_event(api, await see(api, STRANGER))

@@ -135,7 +135,7 @@ class TestConfiguredBroker:
                 child.read_until(lambda out, _: "\n" in out)
                 broker.restart()
                 child.read_until(lambda _, err: err.count("Listening on") == 2)
-                await show(run, STRANGER)
+                await show(run, ADA)
                 child.read_until(lambda out, _: out.count("\n") >= 2)
                 assert child.end(signal.SIGINT) == Exit.INTERRUPTED
                 assert await retained(broker) == {"privface/status": b"online"}

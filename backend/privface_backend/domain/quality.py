@@ -47,7 +47,7 @@ class QualityBar:
 
     smallest: float = 20.0
     detection: float = 0.6
-    strongest: float = 0.075
+    strongest: float = 0.065
     turned: float = 0.75
     sharpness: float = -2.2
     darkest: float = 12.0

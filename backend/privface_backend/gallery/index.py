@@ -71,8 +71,12 @@ class GalleryIndex:
         """Hold the templates of ``contract`` from now on."""
         if contract != self._contract:
             self._contract = contract
-            # No probe of the new contract may meet a template of the old one, should the store not answer.
-            self._snapshot = EMPTY
+            # No probe of the new contract may meet a template of the old one, should the store not answer. The people
+            # are the same ones, and whoever looks meanwhile must not take them for gone.
+            old = self._snapshot
+            self._snapshot = replace(
+                EMPTY, names=old.names, sources=old.sources, people=old.people, faces=old.faces, ignored=old.ignored
+            )
         self.refresh_if_changed(store)
 
     def refresh_if_changed(self, store: GalleryStore) -> bool:

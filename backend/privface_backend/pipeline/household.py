@@ -112,6 +112,10 @@ class Household:
         strangers = self._cameras.setdefault(camera, _Camera()).strangers
         strangers[visit_id] = max(captured_at, strangers.get(visit_id, captured_at))
 
+    def ignore_stranger(self, camera: str, visit_id: str) -> None:
+        """A visit turned out to be of somebody of whom nothing is to be said."""
+        self._cameras.setdefault(camera, _Camera()).strangers.pop(visit_id, None)
+
     def take_back(self, person_id: str, camera: str, visit_id: str) -> None:
         """What a visit said of a person holds no longer."""
         key = (person_id, camera)

@@ -22,7 +22,7 @@ from privface_backend.pipeline.statements import explain, make_event
 from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visits import Visits, VisitTiming
 from privface_backend.plugins.ports import Source
-from privface_backend.protocol import ErrorCode, Event, FrameCard, Outcome, Phase, Privacy, StreamMessage
+from privface_backend.protocol import ErrorCode, Event, FrameCard, Outcome, Phase, Privacy, Reason, StreamMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,5 +228,7 @@ def follow_visit(household: Household, update: VisitUpdate, now: datetime) -> No
             visit_id=live.visit.id,
         )
         household.see_person(said.person_id, sighting)
+    elif update.decision.reason is Reason.IGNORED:
+        household.ignore_stranger(live.camera, live.visit.id)
     elif said.outcome is Outcome.UNKNOWN:
         household.see_stranger(live.camera, live.visit.id, captured_at)

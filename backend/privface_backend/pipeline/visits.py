@@ -96,6 +96,12 @@ class Visits:
             visit.moments.append(captured_at)
             visit.visit.add(_visit_face(face, captured_at), ranker)
             touched.append(visit)
+        if card.more is False:
+            # Nor will a frame follow for those of an earlier one of the same look.
+            waiting = [visit for visit in live.values() if not visit.settled]
+            for visit in waiting:
+                visit.settled = True
+            touched += waiting
         # In a crowd, the room for one was made by another of the same frame.
         here = [visit for visit in touched if visit.track.id in live]
         kept = self._joins.fold(live, self._joins.merge(live, here, ranker))
@@ -109,7 +115,7 @@ class Visits:
             for visit in live.values():
                 # A clock that was set back would keep it for ever.
                 visit.received = min(visit.received, now)
-                settles = not visit.settled and now >= visit.received + self._patience
+                settles = not visit.settled and now >= visit.received + self._patience(visit)
                 visit.settled = visit.settled or settles
                 # Who was enrolled, forgotten or corrected meanwhile counts at once.
                 if visit.visit.rank_by(ranker) or settles:
@@ -136,16 +142,15 @@ class Visits:
     def next_due(self) -> datetime | None:
         """When ``pass_time`` will have something to do."""
         due = [
-            visit.received + (self._timing.gap if visit.settled else self._patience)
+            visit.received + (self._timing.gap if visit.settled else self._patience(visit))
             for live in self._live.values()
             for visit in live.values()
         ]
         return min(due, default=None)
 
-    @property
-    def _patience(self) -> timedelta:
-        """After how long what there is must do: before the visit is over."""
-        return min(self._timing.settle, self._timing.gap)
+    def _patience(self, visit: LiveVisit) -> timedelta:
+        """After how long what there is must do: before the visit is over, or then where its card promised more."""
+        return self._timing.gap if visit.frame.card.more else min(self._timing.settle, self._timing.gap)
 
     def _begin(
         self, place: PlacedFace, frame: LastFrame, captured_at: datetime, now: datetime, number: int
