@@ -33,7 +33,6 @@ from privface_backend.server import run_server
 from privface_backend.settings import Settings
 
 KERNEL: Final = 17
-CAMERA: Final = "front-door"
 _ENGINE_SECONDS: Final = 120
 _EVENT_SECONDS: Final = 20
 _PEOPLE: Final = {"The President": "president.jpg", "The Astronaut": "astronaut.png"}
@@ -43,6 +42,7 @@ _PEOPLE: Final = {"The President": "president.jpg", "The Astronaut": "astronaut.
 class _Scene:
     """What the pretended camera shows."""
 
+    camera: str
     what: str
     pixels: Pixels
 
@@ -75,7 +75,7 @@ async def _demonstrate(settings: Settings, *, keep: bool) -> None:
         await _wait_for_engines(backend)
         say(f"PrivFace listens on {run['url']}, MQTT on {run['mqtt']['host']}:{run['mqtt']['port']}")
         await _enroll(run, samples)
-        say(f"\nThe camera {CAMERA} blurs each frame with k = {KERNEL} before it sends it. MQTT says:\n")
+        say(f"\nEach camera blurs its frame with k = {KERNEL} before it sends it. MQTT says:\n")
         outcomes: set[str] = set()
         async with _subscription(run) as events:
             for scene in _scenes(samples):
@@ -140,9 +140,12 @@ async def _show(run: Mapping[str, Any], scene: _Scene, events: AsyncIterator[Eve
         form = aiohttp.FormData()
         form.add_field("file", _encode(scene.pixels), filename="frame.jpg", content_type="image/jpeg")
         privacy = Privacy(method="gaussian", parameter=KERNEL, applied_by=AppliedBy.CLIENT)
-        card = FrameCard(camera=CAMERA, captured_at=datetime.now(UTC), privacy=privacy, trigger="demo")
+        # No other frame of what this one shows will follow, so that it is decided at once.
+        card = FrameCard(
+            camera=scene.camera, captured_at=datetime.now(UTC), privacy=privacy, trigger="demo", more=False
+        )
         form.add_field("card", json.dumps(card.to_dict()), content_type="application/json")
-        async with session.post(f"/api/v1/cameras/{CAMERA}/frames", data=form) as response:
+        async with session.post(f"/api/v1/cameras/{scene.camera}/frames", data=form) as response:
             body = await response.json()
             if response.status >= 400:
                 raise PrivFaceError(ErrorCode.INTERNAL, f"The frame was refused: {body['error']}")
@@ -161,19 +164,20 @@ async def _show(run: Mapping[str, Any], scene: _Scene, events: AsyncIterator[Eve
 def _scenes(samples: Mapping[str, Path]) -> Iterator[_Scene]:
     pictures = {name: decode_picture(path.read_bytes(), PictureLimits()) for name, path in samples.items()}
     mirrored = (pictures["astronaut.png"][:, ::-1] * 0.7).astype(np.uint8)
-    yield _scene("somebody who isn't enrolled", pictures["visitor.jpg"])
-    yield _scene("the President, another day", pictures["president2.jpg"])
-    yield _scene("the President, a third picture", pictures["president3.jpg"])
-    yield _scene("the Astronaut, mirrored, darker", mirrored)
-    yield _scene("somebody far away", _far_away(pictures["visitor.jpg"]))
+    yield _scene("front-door", "somebody who isn't enrolled", pictures["visitor.jpg"])
+    yield _scene("front-door", "the President, another day", pictures["president2.jpg"])
+    yield _scene("garden", "the President, a third picture", pictures["president3.jpg"])
+    yield _scene("garden", "the Astronaut, mirrored, darker", mirrored)
+    yield _scene("garage", "who wasn't enrolled, comes again", pictures["visitor.jpg"])
+    yield _scene("street", "somebody far away", _far_away(pictures["visitor.jpg"]))
 
 
-def _scene(what: str, picture: Pixels) -> _Scene:
+def _scene(camera: str, what: str, picture: Pixels) -> _Scene:
     """The user side's work: working size, then blur."""
     size = working_size(Size(picture.shape[1], picture.shape[0]), WORKING_SIZE)
     frame = cv2.resize(np.ascontiguousarray(picture), (size.width, size.height), interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(frame, (KERNEL, KERNEL), 0)
-    return _Scene(what=what, pixels=np.asarray(blurred, dtype=np.uint8))
+    return _Scene(camera=camera, what=what, pixels=np.asarray(blurred, dtype=np.uint8))
 
 
 def _far_away(picture: Pixels) -> Pixels:

@@ -194,6 +194,10 @@ def event_words(event: Event) -> str:
     """An event in one line."""
     at = event.captured_at.astimezone().strftime("%H:%M:%S")
     who = event.person or "" if event.outcome is Outcome.KNOWN else f"({event.reason})"
+    if event.stranger is not None:
+        who += f"  stranger {event.stranger.number}, visit {event.stranger.visit}"
+    if event.corrects is not None:
+        who += "  (takes back what was said before)"
     score = "" if event.score is None else f"  score {event.score:.2f}, needs {event.threshold or 0:.2f}"
     strength = "" if event.privacy.relative is None else f"  r {event.privacy.relative:.3f}"
     return f"{at}  {event.camera}  {event.outcome.value:8} {who}{score}{strength}"
