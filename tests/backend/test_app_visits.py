@@ -121,6 +121,13 @@ async def test_a_stranger_who_comes_back_keeps_the_label(api: Api) -> None:
     assert [one["visits"] for one in await eventually(lambda: strangers(api), lambda found: len(found) == 2)] == [2, 1]
 
 
+async def test_two_who_are_there_at_once_are_two(api: Api) -> None:
+    await api.create("Ada", ADA)
+    told = await events_of(api, await see(api, STRANGER, STRANGER))
+    assert {event["stranger"]["number"] for event in told} == {1, 2}
+    assert {event["stranger"]["visit"] for event in told} == {1}
+
+
 async def test_a_stranger_becomes_a_person_with_one_call(api: Api) -> None:
     await api.create("Ada", ADA)
     event = await only_event(api, await see(api, STRANGER))
