@@ -290,6 +290,8 @@ class _Parts:
 
     def _camera_changed(self, camera: Camera) -> None:
         self._projection.show_camera_settings(camera)
+        if not camera.enabled:
+            self._intake.drop_visits(camera.name)
         self._camera_set.set()
 
     async def _keep_cameras(self) -> None:

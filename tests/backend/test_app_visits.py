@@ -96,6 +96,19 @@ async def test_a_sender_who_promised_more_is_waited_for(tmp_path: Path) -> None:
         assert [first["camera"], second["camera"]] == ["garden", "door"]
 
 
+async def test_nothing_more_is_said_of_a_camera_that_was_switched_off(api: Api) -> None:
+    ada = await api.create("Ada", ADA)
+    for camera in ("door", "garden"):
+        await see(api, ADA, camera=camera, more=None)
+    for enabled in (False, True):
+        changed = await api.call(
+            "PATCH", "/api/v1/cameras/door", pattern="/api/v1/cameras/{camera}", json={"enabled": enabled}
+        )
+        assert changed.status == 200
+    assert (await see(api, camera="door"))["events"] == []
+    assert (await only_event(api, await see(api, camera="garden")))["person_id"] == ada
+
+
 async def test_a_stranger_who_is_ignored_is_shown_no_longer(api: Api) -> None:
     await api.create("Ada", ADA)
     event = await only_event(api, await see(api, STRANGER))

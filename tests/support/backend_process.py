@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 from support.ports import free_port
 
@@ -163,8 +164,12 @@ class BackendProcess:
         return list(self.call("GET", "/api/v1/people")["people"])
 
     def forget_everybody(self) -> None:
+        """Forget all people, and the visits under way, which would be named by whoever is enrolled next."""
         for person in self.people():
             self.call("DELETE", f"/api/v1/people/{person['id']}")
+        for camera in self.call("GET", "/api/v1/cameras")["cameras"]:
+            for enabled in (False, camera["enabled"]):
+                self.call("PATCH", f"/api/v1/cameras/{quote(camera['camera'], safe='')}", {"enabled": enabled})
 
 
 class DrawnPictures:

@@ -140,6 +140,10 @@ class Intake:
         follow it only where it is ``live``."""
         return Recording(self._make_visits(), self._recognition.ranking, partial(self._tell_updates, live=live))
 
+    def drop_visits(self, camera: str) -> None:
+        """Say nothing more about what a camera has shown: it was switched off."""
+        self._visits.drop(camera)
+
     def pass_time(self) -> None:
         """Say what is to be said because nothing came for a while, and tell of states."""
         if self._recognition.ready:

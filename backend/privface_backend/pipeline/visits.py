@@ -139,6 +139,10 @@ class Visits:
             updates += [self._conclude(visit, ended=True) for visit in self._joins.fold(live, list(live.values()))]
         return tuple(updates)
 
+    def drop(self, camera: str) -> None:
+        """Give up a camera's visits; nothing more is said about them."""
+        self._live.pop(camera, None)
+
     def next_due(self) -> datetime | None:
         """When ``pass_time`` will have something to do."""
         due = [
