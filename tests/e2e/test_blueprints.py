@@ -86,7 +86,7 @@ async def test_a_phone_is_told_of_a_stranger(porch: Porch, backend_python: Path,
     taken = datetime.fromisoformat(face["captured_at"]).astimezone(ZoneInfo("Europe/Rome"))
     assert face["event_id"] in frame.document["events"]
     assert notification["title"] == "Somebody unknown"
-    assert notification["message"] == f"Front door, {taken:%H:%M:%S}"
+    assert notification["message"] == f"Front door, {taken:%H:%M:%S}, stranger 1"
     assert notification["data"] == {"image": f"/api/image_proxy/{PICTURE}", "tag": f"privface-{FACE}"}
     picture = await phone.fetch(notification["data"]["image"])
     box = frame.document["faces"][0]["box"]
@@ -125,17 +125,19 @@ async def test_a_phone_is_not_told_too_late(porch: Porch) -> None:
     assert late.document["events"], "the backend has decided nothing"
     assert (await cottage.state(FACE))["attributes"]["event_id"] == before
     await _repeat_expired(cottage)
+    await cottage.end_visits(CAMERA)
     frame = await cottage.look(CAMERA, UNKNOWN)
     notification = await phone.notification()
     face = (await cottage.state(FACE))["attributes"]
     taken = datetime.fromisoformat(face["captured_at"]).astimezone(ZoneInfo("Europe/Rome"))
     assert face["event_id"] in frame.document["events"]
-    assert notification["message"] == f"Front door, {taken:%H:%M:%S}"
+    assert notification["message"] == f"Front door, {taken:%H:%M:%S}, stranger 1, visit 3"
     assert phone.notifications.empty()
 
 
 async def _look_late(cottage: Cottage) -> Exchange:
     """A look through a camera that takes longer than an event lasts."""
+    await cottage.end_visits(CAMERA)
     gate, before = threading.Event(), len(cottage.frames(CAMERA))
     cottage.show(CAMERA, UNKNOWN, gate)
     timer = threading.Timer(EVENT_SECONDS + 1, gate.set)
@@ -158,6 +160,7 @@ async def test_somebody_is_greeted_each_time_and_arrives_once(porch: Porch) -> N
     heard = []
     async with cottage.home.events("of_the_test") as told:
         for camera, answers in ((CAMERA, 2), (CAMERA, 1), ("back_door", 1)):
+            await cottage.end_visits(camera)
             await cottage.look(camera, KNOWN)
             for _ in range(answers):
                 async with asyncio.timeout(30):

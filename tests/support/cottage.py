@@ -54,6 +54,11 @@ class Cottage:
         await self.home.until_state(f"sensor.{camera}_people_now", "nobody")
         return camera
 
+    async def end_visits(self, camera: str) -> None:
+        """Let what the camera shows next be another visit, however soon that is."""
+        for enabled in (False, True):
+            await asyncio.to_thread(self.backend.call, "PATCH", f"/api/v1/cameras/{camera}", {"enabled": enabled})
+
     async def press(self, camera: str) -> None:
         """Press *Look now*."""
         await self.home.call("button.press", entity_id=f"button.{camera}_look_now")
