@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import platformdirs
@@ -26,7 +27,7 @@ from privface_backend.domain.privacy import LADDER
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import DEFAULT_PORT
-from privface_backend.settings_file import GivenSettings, Name, between, one_of, read_settings_file
+from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
 
 _TOP_LEVEL: Final = ("data_dir", "models_dir")
 _MOST_LEVELS: Final = 20
@@ -189,14 +190,22 @@ class Settings:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: _shown(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, Path | StrEnum):
         return str(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+_SECRETS: Final = frozenset({"password", "secret", "token"})
+_ADDRESSES: Final = frozenset({"address", "url"})
 
 
 def _shown(key: str, value: Any) -> Any:
-    if key == "password":
+    if key in _SECRETS:
         return "***" if value else None
+    if key in _ADDRESSES and value:
+        return _without_login(value)
     return [_without_login(address) for address in value] if key == "allow" else _plain(value)
 
 
@@ -262,11 +271,22 @@ _CHECKS: Final[Mapping[Name, Any]] = {
 
 
 def setting_types() -> dict[Name, Any]:
-    """Every setting's name and type, in order."""
+    """Every setting's name and type, in order. A section with keys of the user's own has ``ANY`` for the key; a list
+    of nested settings has the section's name alone."""
+    return types_of(Settings)
+
+
+def types_of(settings: type[Any]) -> dict[Name, Any]:
+    """The names and types of what can be set in a class such as ``Settings``."""
     found: dict[Name, Any] = {(key,): Path for key in _TOP_LEVEL}
-    for section, kind in typing.get_type_hints(Settings).items():
+    for section, kind in typing.get_type_hints(settings).items():
+        arguments = typing.get_args(kind)
         if dataclasses.is_dataclass(kind):
             found.update({(section, key): hint for key, hint in typing.get_type_hints(kind).items()})
+        elif typing.get_origin(kind) is Mapping:
+            found[section, ANY] = arguments[1]
+        elif typing.get_origin(kind) is tuple and dataclasses.is_dataclass(arguments[0]):
+            found[(section,)] = kind
     return found
 
 
@@ -302,16 +322,24 @@ def load_settings(
 def _build(values: Mapping[Name, Any]) -> Settings:
     data_dir = values.get(("data_dir",)) or Path(platformdirs.user_data_dir("privface", appauthor=False))
     sections: dict[str, dict[str, Any]] = {}
+    lists: dict[str, Any] = {}
     for name, value in values.items():
         if len(name) == 2:
             sections.setdefault(name[0], {})[name[1]] = value
+        elif name[0] not in _TOP_LEVEL:
+            lists[name[0]] = value
     hints = typing.get_type_hints(Settings)
     return Settings(
         data_dir=data_dir.absolute(),
         models_dir=(values.get(("models_dir",)) or data_dir / "models").absolute(),
         broker_configured=("mqtt", "host") in values,
-        **{section: hints[section](**keys) for section, keys in sections.items()},
+        **{section: _make_section(hints[section], keys) for section, keys in sections.items()},
+        **lists,
     )
+
+
+def _make_section(kind: Any, keys: dict[str, Any]) -> Any:
+    return MappingProxyType(keys) if typing.get_origin(kind) is Mapping else kind(**keys)
 
 
 def _mqtt_problems(mqtt: MqttSettings) -> Iterator[tuple[Name, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 import tomllib
@@ -20,6 +21,11 @@ from privface_backend.errors import SettingsError
 
 Name = tuple[str, ...]
 """A setting's section and key; a top-level setting's key alone."""
+
+ANY: Final = "*"
+"""Stands for a key of the user's own, in the name of a setting whose section holds such keys."""
+RULE: Final = "rule"
+"""In the metadata of a nested setting's field: what its value must satisfy beyond its type."""
 
 # What YAML and TOML raise for a text that they can't make data of, beside their own errors.
 _UNREADABLE: Final = (ValueError, RecursionError, OverflowError)
@@ -155,7 +161,7 @@ class GivenSettings:
             name = tuple(variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
             origin = f"the environment ({variable})"
             try:
-                self.take(name, read_variable(text, self.types.get(name)), origin)
+                self.take(name, read_variable(text, self._type(name)), origin)
             except ValueError:
                 self.problems.append(f"{origin}: {'.'.join(name)}: can't be read")
 
@@ -170,14 +176,18 @@ class GivenSettings:
         """Turn each value into its setting's type; refuse, and leave out, what can't be."""
         for name, value in tuple(self.values.items()):
             del self.values[name]
-            if name not in self.types:
+            annotation = self._type(name)
+            if annotation is None:
                 self.refuse(name, self._unknown(name))
                 continue
             try:
-                self.values[name] = vol.Schema(type_rule(self.types[name], self.rules.get(name)))(value)
+                self.values[name] = vol.Schema(type_rule(annotation, self.rules.get(name)))(value)
             except vol.MultipleInvalid as invalid:
-                for text in dict.fromkeys(str(error.msg) for error in invalid.errors):
+                for text in dict.fromkeys(_with_path(error) for error in invalid.errors):
                     self.refuse(name, text)
+
+    def _type(self, name: Name) -> Any:
+        return self.types.get(name) or self.types.get((*name[:-1], ANY))
 
     def _unknown(self, name: Name) -> str:
         if any(known[:1] == name for known in self.types):
@@ -197,7 +207,48 @@ def type_rule(annotation: Any, check: Any = None) -> Any:
     return rule if check is None else vol.All(rule, check)
 
 
+def _with_path(error: vol.Invalid) -> str:
+    """What is wrong, and where inside of a nested setting; entries of a list are counted from 1."""
+    if all(isinstance(place, int) for place in error.path):
+        return str(error.msg)
+    places = (f"entry {place + 1}" if isinstance(place, int) else str(place) for place in error.path)
+    return f"{': '.join(places)}: {error.msg}"
+
+
+def _nested_rule(kind: type[Any]) -> Any:
+    """The rule for a mapping that becomes a dataclass; its fields' metadata may hold rules, and what it raises as
+    ``ValueError`` is what is wrong with them together."""
+    hints = typing.get_type_hints(kind)
+    keys: dict[Any, Any] = {}
+    for item in dataclasses.fields(kind):
+        needed = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        marker = vol.Required(item.name, msg="is missing") if needed else vol.Optional(item.name)
+        keys[marker] = type_rule(hints[item.name], item.metadata.get(RULE))
+    keys[vol.Extra] = _refuse_key(tuple(hints))
+    shape = vol.Schema(keys)
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise vol.Invalid(f"expected settings, of {', '.join(hints)}")
+        values = shape({str(key): item for key, item in value.items() if item is not None})
+        try:
+            return kind(**values)
+        except ValueError as error:
+            raise vol.Invalid(str(error)) from None
+
+    return read
+
+
+def _refuse_key(known: tuple[str, ...]) -> Any:
+    def refuse(_value: Any) -> Any:
+        raise vol.Invalid(f"no such setting; there are {', '.join(known)}")
+
+    return refuse
+
+
 def _plain_rule(annotation: Any) -> Any:
+    if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+        return _nested_rule(annotation)
     if typing.get_origin(annotation) is tuple:
         item = type_rule(typing.get_args(annotation)[0])
         return vol.All(vol.Any(list, msg="expected a list, such as [a, b]"), [item], vol.Coerce(tuple))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,8 @@ import pytest
 
 from privface_backend.errors import SettingsError
 from privface_backend.mqtt.settings import MqttProtocol
-from privface_backend.settings import Settings, load_settings
-from privface_backend.settings_file import read_settings_file
+from privface_backend.settings import Settings, load_settings, types_of
+from privface_backend.settings_file import RULE, GivenSettings, between, read_settings_file
 
 
 @pytest.fixture
@@ -288,3 +290,60 @@ def test_problems_quote_no_values(write: Any) -> None:
         "mqtt: {password: [hunter2], tls: hunter2}\nlinks: {allow: {x: hunter2}}\nserver: {host: [hunter2]}\n"
     )
     assert "hunter2" not in str(problems(config))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Nested settings, as a section with keys of the user's own or a list holds them."""
+
+    address: str
+    seconds: int = field(default=5, metadata={RULE: between(1, 60)})
+    password: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.password and "@" in self.address:
+            raise ValueError("the address has a login already")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nested:
+    doors: Mapping[str, Door]
+    hooks: tuple[Door, ...]
+
+
+def take_nested(path: Path, text: str) -> GivenSettings:
+    path.write_text(text, encoding="utf-8")
+    given = GivenSettings(types_of(Nested), {})
+    given.take_file(read_settings_file(path), path.name)
+    given.check()
+    return given
+
+
+def test_nested_settings(tmp_path: Path) -> None:
+    text = "doors:\n  Front Door: {address: a, seconds: 7}\n  back: {address: b}\nhooks:\n- address: c\n"
+    given = take_nested(tmp_path / "privface.yaml", text)
+    assert given.problems == []
+    assert given.values == {
+        ("doors", "Front Door"): Door(address="a", seconds=7),
+        ("doors", "back"): Door(address="b"),
+        ("hooks",): (Door(address="c"),),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("doors:\n  back: 7\n", "line 2: doors.back: expected settings, of address, seconds, password"),
+        ("doors:\n  back: {}\n", "line 2: doors.back: address: is missing"),
+        ("doors:\n  back: {address: a, seconds: 0}\n", "line 2: doors.back: seconds: expected 1 to 60"),
+        ("doors:\n  back: {address: a, x: 0}\n", "line 2: doors.back: x: no such setting; there are address, seconds"),
+        ("doors:\n  back: {address: a@b, password: c}\n", "line 2: doors.back: the address has a login already"),
+        ("doors: [1]\n", "line 1: doors: expected a section with settings"),
+        ("hooks: {a: b}\n", "line 1: hooks.a: no such setting"),
+        ("hooks:\n- address: a\n- address: 7\n", "line 1: hooks: entry 2: address: expected a text"),
+        ("hooks:\n- address: a\n- 7\n", "line 1: hooks: expected settings, of address"),
+    ],
+)
+def test_wrong_nested_settings(tmp_path: Path, text: str, problem: str) -> None:
+    (found,) = take_nested(tmp_path / "privface.yaml", text).problems
+    assert problem in found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import yaml
 from privface_backend.settings import Settings, load_settings, setting_types
 
 PAGE = (Path(__file__).parents[2] / "docs" / "CONFIGURATION.md").read_text(encoding="utf-8")
-ROW = re.compile(r"^\| `([a-z_.]+)` \| ([^|]+) \| ([^|]+) \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-zN_.]+)` \| ([^|]+) \| ([^|]+) \| (.+) \|$", re.MULTILINE)
 WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "path"}
 # These follow the computer's own habits.
 PLACES = {("data_dir",): "the user's data directory", ("models_dir",): "`models` in the data directory"}
@@ -29,12 +30,36 @@ def type_words(annotation: Any) -> str:
     return "text" if issubclass(kind, StrEnum) else WORDS[kind]
 
 
-def default_words(name: tuple[str, ...]) -> str:
+# What stands for a key of the user's own, and for an entry's number.
+NAME, NUMBER = "NAME", "N"
+
+
+def every_setting() -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Name, type and default of each, those inside of nested ones too."""
+    sections = typing.get_type_hints(Settings)
+    for name, kind in setting_types().items():
+        listed = typing.get_origin(kind) is tuple and dataclasses.is_dataclass(typing.get_args(kind)[0])
+        if listed or dataclasses.is_dataclass(kind):
+            nested = typing.get_args(kind)[0] if listed else kind
+            yield from fields_of(nested, (name[0], NUMBER if listed else NAME))
+        elif len(name) == 1:
+            yield name, kind, None
+        else:
+            default = next(field.default for field in dataclasses.fields(sections[name[0]]) if field.name == name[1])
+            yield name, kind, default
+
+
+def fields_of(kind: Any, prefix: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        yield (*prefix, field.name), hints[field.name], field.default
+
+
+def default_words(name: tuple[str, ...], value: Any) -> str:
     if name in PLACES:
         return PLACES[name]
-    section, key = name
-    kind = typing.get_type_hints(Settings)[section]
-    value = next(field.default for field in dataclasses.fields(kind) if field.name == key)
+    if value is dataclasses.MISSING:
+        return "needed"
     if value is None or value in ("", ()):
         return "none"
     if isinstance(value, tuple):
@@ -44,7 +69,7 @@ def default_words(name: tuple[str, ...]) -> str:
 
 def test_the_tables_are_those_of_the_code() -> None:
     written = {tuple(name.split(".")): (kind, default) for name, kind, default, _ in ROW.findall(PAGE)}
-    assert written == {name: (type_words(kind), default_words(name)) for name, kind in setting_types().items()}
+    assert written == {name: (type_words(kind), default_words(name, value)) for name, kind, value in every_setting()}
 
 
 def test_every_example_can_be_loaded(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from privface_backend.plugins.ports import EngineContext
@@ -24,6 +25,10 @@ class MqttSink:
 
     def publish(self, event: Event) -> None:
         self._link.publish_event(event)
+
+    async def run(self) -> None:
+        """Nothing but its end: whoever owns the link runs that."""
+        await asyncio.Event().wait()
 
 
 def create(context: EngineContext) -> MqttSink:

@@ -154,12 +154,15 @@ class Source(Protocol):
 
 @runtime_checkable
 class Sink(Protocol):
-    """Takes events away. ``publish`` never blocks: a sink has its own bounded queue."""
+    """Takes events away. ``publish`` never blocks: a sink has its own bounded queue, which ``run`` empties."""
 
     @property
     def name(self) -> str: ...
 
     def publish(self, event: Event) -> None: ...
+
+    async def run(self) -> None:
+        """The sink's whole life; cancel it to end it."""
 
 
 class GalleryStore(Protocol):
