@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
 
 from support.backend_process import VARIABLE, find_interpreter
+from support.chromium import find_chromium
 from support.node_red import find_node_red
 from support.workshop import Workshop, opened
 
@@ -32,3 +34,16 @@ async def workshop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wo
     assert python is not None
     async with opened(tmp_path_factory.mktemp("workshop"), python) as workshop:
         yield workshop
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium."""
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium here: apt-get install chromium fonts-liberation")
+    async with async_playwright() as playwright:
+        # Chromium's own sandbox doesn't start as root.
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        await browser.close()

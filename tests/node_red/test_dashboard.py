@@ -9,10 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page, ViewportSize, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
 from support.backend_process import ADA, BEN, STRANGER
-from support.chromium import SECONDS, find_chromium
+from support.chromium import SECONDS
 from support.node_red import read_flow, until
 from support.workshop import Workshop, make_event, make_stranger
 
@@ -46,21 +46,15 @@ async def household(workshop: Workshop) -> Workshop:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def page(household: Workshop) -> AsyncIterator[Page]:
-    """The dashboard's page in a browser, the same for all tests."""
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip("no Chromium here: apt-get install chromium fonts-liberation")
-    async with async_playwright() as playwright:
-        # Chromium's own sandbox doesn't start as root.
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        size: ViewportSize = {"width": 1180, "height": 624}
-        page = await browser.new_page(viewport=size, locale="en-GB", reduced_motion="reduce")
-        page.set_default_timeout(SECONDS * 1000)
-        expect.set_options(timeout=SECONDS * 1000)
-        await page.goto(f"{household.node_red.url}{PATH}")
-        yield page
-        await browser.close()
+async def page(household: Workshop, browser: Browser) -> AsyncIterator[Page]:
+    """The dashboard's page, the same for all tests."""
+    size: ViewportSize = {"width": 1180, "height": 624}
+    page = await browser.new_page(viewport=size, locale="en-GB", reduced_motion="reduce")
+    page.set_default_timeout(SECONDS * 1000)
+    expect.set_options(timeout=SECONDS * 1000)
+    await page.goto(f"{household.node_red.url}{PATH}")
+    yield page
+    await page.close()
 
 
 def person(page: Page, slug: str) -> Locator:

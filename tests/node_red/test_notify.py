@@ -49,7 +49,12 @@ async def test_a_snapshot_of_the_camera_goes_with_it(workshop: Workshop) -> None
 
 @pytest.mark.parametrize(
     ("address", "why"),
-    [("{cameras}/broken/snapshot.jpg", "503"), ("http://127.0.0.1:1/snapshot.jpg", "ECONNREFUSED")],
+    [
+        ("{cameras}/broken/snapshot.jpg", "503"),
+        ("http://127.0.0.1:1/snapshot.jpg", "ECONNREFUSED"),
+        ("{cameras}/slow/snapshot.jpg", "ETIMEDOUT"),
+        ("{cameras}/endless/snapshot.jpg", "ETIMEDOUT"),
+    ],
 )
 async def test_without_a_snapshot_it_is_told_all_the_same(workshop: Workshop, address: str, why: str) -> None:
     await workshop.deploy(FLOW, PRIVFACE_SNAPSHOT_URL=address.replace("{cameras}", workshop.cameras.url))

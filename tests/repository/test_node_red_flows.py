@@ -118,6 +118,17 @@ def test_it_says_what_it_does_and_what_to_fill_in(flow: Path) -> None:
             assert entry["value"].endswith(' : ""')
 
 
+def test_the_documentation_lists_flows_and_variables_with_their_defaults() -> None:
+    text = (ROOT / "docs/NODE_RED.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `([\w-]+)\.json` \|", text, re.MULTILINE)) == [flow.stem for flow in FLOWS]
+    listed = dict(re.findall(r"^\| `(PRIVFACE_\w+)` \|[^|]*\| ([^|]*) \|$", text, re.MULTILINE))
+    entries = [entry for flow in FLOWS for entry in read(flow)[0]["env"]]
+    assert listed.keys() == {entry["name"] for entry in entries}
+    for entry in entries:
+        default = entry["value"].split(' : "')[1].rstrip('"')
+        assert not default or listed[entry["name"]] == f"`{default}`", entry["name"]
+
+
 def test_events_pass_the_same_guard_everywhere() -> None:
     """What comes from the topic of events goes into a guard, and the guards are one text."""
     guards: set[str] = set()

@@ -66,15 +66,26 @@ def make_stranger(number: int, visit: int, *, age: float = 0.0, **changes: objec
 
 @dataclass
 class Cameras:
-    """A server of snapshots. ``pictures``: by the camera's name; ``asked``: the names that were asked for."""
+    """A server of snapshots. ``pictures``: by the camera's name; ``asked``: the names that were asked for.
+
+    A camera called ``slow`` never answers; one called ``endless`` sends a stream of pictures that doesn't end.
+    """
 
     url: str
     pictures: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["camera"]
         self.asked.append(name)
+        if name == "slow":
+            await asyncio.sleep(3600)
+        if name == "endless":
+            response = web.StreamResponse(headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"})
+            await response.prepare(request)
+            while True:
+                await response.write(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n\r\n")
+                await asyncio.sleep(0.1)
         if name not in self.pictures:
             return web.Response(status=503)
         return web.Response(body=self.pictures[name], content_type="image/jpeg")
@@ -86,7 +97,7 @@ async def serve_cameras() -> AsyncIterator[Cameras]:
     cameras = Cameras(url=f"http://127.0.0.1:{port}")
     application = web.Application()
     application.router.add_get("/{camera}/snapshot.jpg", cameras.answer)
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, shutdown_timeout=1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
