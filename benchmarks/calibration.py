@@ -194,7 +194,7 @@ def print_rates(halves: Sequence[tuple[People, ScoreModel]]) -> None:
             ]
             for kernel in KERNELS:
                 named[kernel] += [
-                    decide(ranking.rank(one.seen[kernel].vector, one.seen[kernel].level), rules).person_id is not None
+                    decide(ranking.rank(one.seen[kernel].vector, one.seen[kernel].strength), rules).person_id is not None
                     for ranking in rankings
                     for one in strangers_of(people)
                     if kernel in one.seen
