@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import aiohttp
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from privface_backend.domain.frames import Pixels
 from privface_backend.protocol import Scope
@@ -90,6 +92,18 @@ async def test_boxes_are_in_pixels_of_the_picture_as_it_was_sent(caller: Caller)
     ]
     for small, big in (found[:2], found[2:]):
         assert [big[key] / 3 for key in corners] == pytest.approx([small[key] for key in corners], abs=4)
+
+
+async def test_boxes_of_a_picture_that_a_phone_stored_lying_down(caller: Caller) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    file = io.BytesIO()
+    Image.fromarray(np.rot90(enlarged(pixels(ADA), 1280, 720))[:, :, ::-1]).save(file, "PNG", exif=exif)
+    found = [
+        (await caller.deepstack("/recognize", data))[1]["predictions"][0] for data in (picture(ADA), file.getvalue())
+    ]
+    for key in ("x_min", "y_min", "x_max", "y_max"):
+        assert found[1][key] / 2 == pytest.approx(found[0][key], abs=4)
 
 
 async def test_a_face_that_two_people_share_gets_no_name(caller: Caller) -> None:
