@@ -17,7 +17,7 @@ with (BACKEND / "pyproject.toml").open("rb") as project_file:
     PYPROJECT = tomllib.load(project_file)
 PROJECT = PYPROJECT["project"]
 LOCKS = sorted(BACKEND.glob("requirements*.lock"))
-# Those of environments that the backend isn't in.
+# Those of environments that the backend isn't in: Home Assistant's, other engines' clients', Node-RED's tests'.
 OTHER_LOCKS = sorted((ROOT / "tests").glob("*/requirements.lock"))
 OWN_NAME = canonicalize_name(PROJECT["name"])
 
