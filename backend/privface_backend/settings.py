@@ -28,6 +28,7 @@ from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import DEFAULT_PORT
 from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
+from privface_backend.settings_push import WebhookSettings
 
 _TOP_LEVEL: Final = ("data_dir", "models_dir")
 _MOST_LEVELS: Final = 20
@@ -177,6 +178,7 @@ class Settings:
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     links: LinkSettings = field(default_factory=LinkSettings)
     sifis: AncestorSettings = field(default_factory=AncestorSettings)
+    webhooks: tuple[WebhookSettings, ...] = ()
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -188,6 +190,11 @@ class Settings:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, WebhookSettings):
+        # Its path is often all that guards it.
+        return {item.name: _shown(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)} | {
+            "url": f"{value.place}/***"
+        }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: _shown(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, Mapping):

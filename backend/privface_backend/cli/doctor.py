@@ -25,6 +25,7 @@ from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
 from privface_backend.cli.output import say, say_json
 from privface_backend.cli.runfile import read_run
+from privface_backend.cli.webhook import reach
 from privface_backend.core import needed_weights, open_core
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
@@ -105,6 +106,7 @@ def _checks(call: Invocation) -> Iterator[Check]:
     yield _service(settings)
     yield asyncio.run(_broker(settings))
     yield from _links(settings)
+    yield from _webhooks(settings)
 
 
 def _failed(name: str, error: PrivFaceError, hint: str = "") -> Check:
@@ -276,6 +278,18 @@ def _links(settings: Settings) -> Iterator[Check]:
     for number, address in enumerate(settings.links.allow, start=1):
         if not address.endswith("*"):
             yield asyncio.run(_link(f"camera link {number}", address))
+
+
+def _webhooks(settings: Settings) -> Iterator[Check]:
+    """Whether each webhook's host answers on its port; nothing is sent."""
+    for number, hook in enumerate(settings.webhooks, start=1):
+        name = f"webhook {number}"
+        if problem := asyncio.run(reach(hook)):
+            text, hint = f"{hook.place}: {problem}", "Is the other side on, and webhooks right?"
+            yield Check(name=name, verdict=Verdict.PROBLEM, text=text, hint=hint)
+        else:
+            text = f"{hook.place} answers; privface webhook test {number} sends it a test"
+            yield Check(name=name, verdict=Verdict.OK, text=text)
 
 
 async def _link(name: str, address: str) -> Check:

@@ -7,7 +7,7 @@ together again from its parts, so that whoever opens it reads it as it was read 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
@@ -16,10 +16,8 @@ from urllib.parse import unquote
 from privface_backend.domain.addresses import OWN_NAME, IPAddress, is_metadata, is_refused, read_address, read_host
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.protocol import ErrorCode
+from privface_backend.resolver import Resolve
 from privface_backend.settings import LinkSettings
-
-Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""The IP addresses of a host's name; empty, or an ``OSError``, where it has none."""
 
 LONGEST: Final = 2048
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}

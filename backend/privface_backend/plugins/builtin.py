@@ -160,6 +160,13 @@ BUILTIN: Final[tuple[EngineSpec, ...]] = (
         summary="Events and states on an MQTT broker.",
     ),
     EngineSpec(
+        kind=EngineKind.SINK,
+        name="webhook",
+        factory=f"{_ENGINES}.sinks.webhook:create",
+        needs=("aiohttp",),
+        summary="Signed events to web addresses of the owner's.",
+    ),
+    EngineSpec(
         kind=EngineKind.GALLERY,
         name="sqlite",
         factory=f"{_ENGINES}.galleries.sqlite:create",

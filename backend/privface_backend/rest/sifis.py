@@ -7,8 +7,7 @@ list of allowed links. The blur with the request's privacy parameter comes befor
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +20,7 @@ from privface_backend.pipeline.intake import Seen
 from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink
 from privface_backend.plugins.ports import Source
 from privface_backend.protocol import AppliedBy, ErrorCode, FrameCard, FrameSource, Privacy, Requestor, Scope
+from privface_backend.resolver import resolve_host
 from privface_backend.rest.authentication import authorize, is_local
 from privface_backend.rest.documents import LONGEST_CAMERA_NAME, read_flag
 from privface_backend.rest.services import SERVICES, Services
@@ -229,9 +229,3 @@ async def _expire_when_gone(request: web.Request, connected: asyncio.Timeout) ->
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  # aiohttp has no event for it
         await asyncio.sleep(_LOOK_SECONDS)
     connected.reschedule(asyncio.get_running_loop().time())
-
-
-async def resolve_host(host: str) -> Sequence[str]:
-    """The IP addresses of a host's name, as this computer finds them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
