@@ -74,7 +74,7 @@ class StateMetrics:
         yield _gauge("privface_people", "People who are enrolled", len(snapshot.people))
         yield _gauge("privface_enrolled_faces", "Faces that are enrolled", len(snapshot.faces))
         yield _gauge("privface_templates", "Templates of the contract in use", len(snapshot.templates))
-        yield _gauge("privface_listeners", "Listeners on the websocket", services.bus.listening)
+        yield _gauge("privface_listeners", "Listeners on the websocket and the event stream", services.bus.listening)
         yield from self._cameras()
         yield from self._outbox()
         yield from self._webhooks()
