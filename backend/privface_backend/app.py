@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from privface_backend.core import Core, needed_weights, open_core, utc_now
+from privface_backend.dht.service import Dht
 from privface_backend.domain.decision import DecisionRules
 from privface_backend.domain.explanations import only_people
 from privface_backend.domain.visits import VisitRules
@@ -155,6 +156,8 @@ class _Parts:
             wake=self._wake.set,
         )
         self._trouble: PrivFaceError | None = None
+        self._services: Final = self._make_services()
+        self._dht: Final = Dht(self._services, self._started) if settings.dht.enabled else None
         self._sinks: Final = self._make_sinks()
         core.gallery.on_change(self._take_people)
         self._bus.call(self._to_mqtt)
@@ -165,6 +168,8 @@ class _Parts:
         core, options = self._core, dict[str, dict[str, object]]()
         if core.settings.webhooks:
             options["webhook"] = {"hooks": core.settings.webhooks, "clock": core.clock}
+        if self._dht is not None and core.settings.dht.events:
+            options["dht"] = {"link": self._dht.link}
         return {
             name: core.registry.create(EngineKind.SINK, name, EngineContext(weights=core.weights, options=own))
             for name, own in options.items()
@@ -188,9 +193,9 @@ class _Parts:
             self._household.restore(json.loads(kept))
         await self._keeper.load()
 
-    def backend(self) -> Backend:
+    def _make_services(self) -> Services:
         core = self._core
-        services = Services(
+        return Services(
             settings=core.settings,
             instance_id=core.instance_id,
             started_at=core.clock(),
@@ -213,9 +218,11 @@ class _Parts:
             trouble=lambda: self._trouble,
             webhooks=lambda: getattr(self._sinks.get("webhook"), "counters", ()),
         )
+
+    def backend(self) -> Backend:
         return Backend(
-            core=core,
-            services=services,
+            core=self._core,
+            services=self._services,
             link=self._link,
             mqtt_settings=self._mqtt,
             broker=self._broker,
@@ -228,7 +235,9 @@ class _Parts:
         yield "engines", self._start_engines()
         yield "mqtt", self._link.run()
         for name, sink in self._sinks.items():
-            yield name, sink.run()
+            yield f"{name} sink", sink.run()
+        if self._dht is not None:
+            yield from self._dht.loops()
         yield "cameras", self._keep_cameras()
         yield "records", self._writer.run()
         yield (

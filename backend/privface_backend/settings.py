@@ -28,7 +28,7 @@ from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import DEFAULT_PORT
 from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
-from privface_backend.settings_push import WebhookSettings
+from privface_backend.settings_push import DhtSettings, WebhookSettings
 
 _TOP_LEVEL: Final = ("data_dir", "models_dir")
 _MOST_LEVELS: Final = 20
@@ -178,6 +178,7 @@ class Settings:
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     links: LinkSettings = field(default_factory=LinkSettings)
     sifis: AncestorSettings = field(default_factory=AncestorSettings)
+    dht: DhtSettings = field(default_factory=DhtSettings)
     webhooks: tuple[WebhookSettings, ...] = ()
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
@@ -247,6 +248,18 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _socket_address(text: str) -> str:
+    expected = "expected ws:// or wss:// and a host"
+    try:
+        url = URL(text)
+        given = url.scheme in {"ws", "wss"} and url.host and url.port and not url.raw_fragment
+    except ValueError:
+        raise vol.Invalid(expected) from None
+    if not given:
+        raise vol.Invalid(expected)
+    return text
+
+
 # What a value must satisfy beyond its type; the type itself comes from the dataclass.
 _CHECKS: Final[Mapping[Name, Any]] = {
     ("server", "port"): between(0, 65535),
@@ -271,6 +284,10 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("discovery", "url"): _web_address,
     ("links", "seconds"): between(1, 3600),
     ("sifis", "without_token"): one_of("never", "loopback", "always"),
+    ("dht", "url"): _socket_address,
+    ("dht", "frames_every"): between(1, 100_000),
+    ("dht", "waiting"): between(1, 1000),
+    ("dht", "outbox"): between(1, 10_000),
     ("retention", "event_days"): between(0, 3650),
     ("memory", "hours"): between(0, 720),
     ("log", "level"): one_of("debug", "info", "warning", "error"),

@@ -1,4 +1,4 @@
-"""The settings of the ways by which PrivFace itself goes to others: webhooks."""
+"""The settings of the ways by which PrivFace itself goes to others: webhooks, SIFIS-Home's distributed hash table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import voluptuous as vol
@@ -110,3 +111,18 @@ class WebhookSettings:
     def place(self) -> str:
         """The address to show: without login, path and query, which can be secrets."""
         return str(URL(self.url).origin())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DhtSettings:
+    """SIFIS-Home's distributed hash table. ``folder``: where requests' ``file_name`` is looked for; none: nowhere.
+    ``events``: tell of every decision there too. ``frames_every``: a message each so many frames.
+    ``waiting``: requests that may wait; ``outbox``: messages that are kept while it is away."""
+
+    enabled: bool = False
+    url: str = "ws://localhost:3000/ws"
+    folder: Path | None = None
+    events: bool = True
+    frames_every: int = 60
+    waiting: int = 8
+    outbox: int = 256

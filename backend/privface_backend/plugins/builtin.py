@@ -161,6 +161,13 @@ BUILTIN: Final[tuple[EngineSpec, ...]] = (
     ),
     EngineSpec(
         kind=EngineKind.SINK,
+        name="dht",
+        factory="privface_backend.dht.sink:create",
+        needs=("aiohttp",),
+        summary="Events in SIFIS-Home's distributed hash table.",
+    ),
+    EngineSpec(
+        kind=EngineKind.SINK,
         name="webhook",
         factory=f"{_ENGINES}.sinks.webhook:create",
         needs=("aiohttp",),
