@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from privface_backend.cli.exits import Exit
+from privface_backend.cli.webhook import leaves_home_unencrypted
 from privface_backend.domain.backoff import Backoff
 from privface_backend.engines.sinks.webhook import WebhookSink
 from privface_backend.models.store import WeightsStore
@@ -357,3 +358,29 @@ async def test_the_doctor_looks_without_sending(receiver: Receiver, tmp_path: Pa
     done = await asyncio.to_thread(home.run, "doctor")
     assert done.code == Exit.UNFINISHED
     assert "[FAIL] webhook 1: http://127.0.0.1" in done.out
+
+
+@pytest.mark.parametrize(
+    ("url", "leaves"),
+    [
+        ("http://192.168.1.5:1880/x", False),
+        ("http://127.0.0.1/x", False),
+        ("http://nodered.lan/x", False),
+        ("https://hooks.example.com/x", False),
+        ("http://hooks.example.com/x", True),
+        ("http://93.184.216.34/x", True),
+    ],
+)
+def test_the_doctor_knows_what_leaves_home_unencrypted(url: str, leaves: bool) -> None:
+    assert leaves_home_unencrypted(WebhookSettings(url=url, secret=SECRET)) is leaves
+
+
+async def test_the_doctor_looks_at_the_dht(tmp_path: Path) -> None:
+    home = Home(root=tmp_path)
+    async with receiving() as node:
+        home.configure(f"{SYNTHETIC}{NO_BROKER}dht: {{enabled: true, url: 'ws://127.0.0.1:{node.port}/ws'}}\n")
+        done = await asyncio.to_thread(home.run, "doctor")
+        assert f"[ ok ] DHT: 127.0.0.1:{node.port} answers" in done.out
+    done = await asyncio.to_thread(home.run, "doctor")
+    assert "[FAIL] DHT: " in done.out
+    assert "dht.url" in done.out

@@ -69,6 +69,18 @@ async def _send(hook: WebhookSettings) -> tuple[str, Attempt]:
         return message.id, await sender.send(message)
 
 
+def leaves_home_unencrypted(hook: WebhookSettings) -> bool:
+    """Whether a webhook's events can be read on their way through the internet."""
+    from yarl import URL  # noqa: PLC0415  # as above
+
+    from privface_backend.domain.addresses import is_home_name, is_private, read_address  # noqa: PLC0415  # as above
+
+    url = URL(hook.url)
+    host = url.raw_host or ""
+    address = read_address(host)
+    return url.scheme == "http" and not (is_home_name(host) if address is None else is_private(address))
+
+
 async def reach(hook: WebhookSettings) -> str:
     """Why a webhook's host can't be sent to, without sending anything; empty: it can."""
     from yarl import URL  # noqa: PLC0415  # as above
