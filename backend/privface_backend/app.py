@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from privface_backend.core import Core, needed_weights, open_core, utc_now
+from privface_backend.dht.service import Dht
 from privface_backend.domain.decision import DecisionRules
 from privface_backend.domain.explanations import only_people
 from privface_backend.domain.visits import VisitRules
@@ -33,7 +34,9 @@ from privface_backend.pipeline.household import CameraState, Household, PersonSt
 from privface_backend.pipeline.intake import Intake, VisitSettings
 from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visits import VisitTiming
+from privface_backend.plugins.ports import EngineContext, Sink
 from privface_backend.plugins.registry import Registry
+from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import Event, StreamMessage
 from privface_backend.rest.services import Services
 from privface_backend.settings import Settings
@@ -153,8 +156,24 @@ class _Parts:
             wake=self._wake.set,
         )
         self._trouble: PrivFaceError | None = None
+        self._services: Final = self._make_services()
+        self._dht: Final = Dht(self._services, self._started) if settings.dht.enabled else None
+        self._sinks: Final = self._make_sinks()
         core.gallery.on_change(self._take_people)
         self._bus.call(self._to_mqtt)
+        self._bus.call(self._to_sinks)
+
+    def _make_sinks(self) -> dict[str, Sink]:
+        """The sinks beside MQTT, by name."""
+        core, options = self._core, dict[str, dict[str, object]]()
+        if core.settings.webhooks:
+            options["webhook"] = {"hooks": core.settings.webhooks, "clock": core.clock}
+        if self._dht is not None and core.settings.dht.events:
+            options["dht"] = {"link": self._dht.link}
+        return {
+            name: core.registry.create(EngineKind.SINK, name, EngineContext(weights=core.weights, options=own))
+            for name, own in options.items()
+        }
 
     def _make_strangers(self) -> Strangers:
         recognition, index = self._core.recognition, self._core.index
@@ -174,9 +193,9 @@ class _Parts:
             self._household.restore(json.loads(kept))
         await self._keeper.load()
 
-    def backend(self) -> Backend:
+    def _make_services(self) -> Services:
         core = self._core
-        services = Services(
+        return Services(
             settings=core.settings,
             instance_id=core.instance_id,
             started_at=core.clock(),
@@ -197,10 +216,13 @@ class _Parts:
             broker=self._link,
             weights=self._weights,
             trouble=lambda: self._trouble,
+            webhooks=lambda: getattr(self._sinks.get("webhook"), "counters", ()),
         )
+
+    def backend(self) -> Backend:
         return Backend(
-            core=core,
-            services=services,
+            core=self._core,
+            services=self._services,
             link=self._link,
             mqtt_settings=self._mqtt,
             broker=self._broker,
@@ -212,6 +234,10 @@ class _Parts:
         core = self._core
         yield "engines", self._start_engines()
         yield "mqtt", self._link.run()
+        for name, sink in self._sinks.items():
+            yield f"{name} sink", sink.run()
+        if self._dht is not None:
+            yield from self._dht.loops()
         yield "cameras", self._keep_cameras()
         yield "records", self._writer.run()
         yield (
@@ -287,6 +313,11 @@ class _Parts:
             self._projection.show_person(message.subject)
         elif isinstance(message.subject, CameraState):
             self._projection.show_camera(message.subject)
+
+    def _to_sinks(self, message: Message) -> None:
+        if isinstance(message.subject, Event):
+            for sink in self._sinks.values():
+                sink.publish(message.subject)
 
     def _camera_changed(self, camera: Camera) -> None:
         self._projection.show_camera_settings(camera)

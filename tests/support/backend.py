@@ -26,6 +26,7 @@ from privface_backend.pipeline.lane import Lane
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import Scope
 from privface_backend.rest.application import OPERATIONS, create_application
+from privface_backend.rest.event_stream import EventStreamRules
 from privface_backend.rest.openapi import describe
 from privface_backend.rest.server import make_runner
 from privface_backend.rest.stream import StreamRules
@@ -245,6 +246,7 @@ async def running(
     directory: Path,
     *,
     stream_rules: StreamRules | None = None,
+    event_stream_rules: EventStreamRules | None = None,
     ready: bool = True,
     registry: Registry | None = None,
     more_routes: Sequence[web.AbstractRouteDef] = (),
@@ -257,7 +259,9 @@ async def running(
         tokens = {}
         for scope in (Scope.IDENTIFY, Scope.ENROLL, Scope.ADMIN):
             tokens[scope] = await backend.core.storage.call(backend.core.tokens.create, scope.value, {scope})
-        app = create_application(backend.services, stream_rules=stream_rules, more_routes=more_routes)
+        app = create_application(
+            backend.services, stream_rules=stream_rules, event_stream_rules=event_stream_rules, more_routes=more_routes
+        )
         async with contextlib.AsyncExitStack() as server, aiohttp.ClientSession() as session:
             port = await server.enter_async_context(serve(app, "127.0.0.1", 0))
             yield Api(backend=backend, session=session, port=port, tokens=tokens, stop=server.aclose)

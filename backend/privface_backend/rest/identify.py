@@ -14,6 +14,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.intake import Seen
 from privface_backend.pipeline.live_visits import VisitUpdate
 from privface_backend.pipeline.recognition import Recognition, Timed
+from privface_backend.pipeline.sources import make_video
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Privacy, Scope
 from privface_backend.rest.documents import read_card, read_flag
 from privface_backend.rest.middleware import begin, request_id
@@ -30,7 +31,6 @@ from privface_backend.rest.operations import (
     component,
 )
 from privface_backend.rest.services import SERVICES, Services
-from privface_backend.rest.sources import make_video
 from privface_backend.rest.uploads import CARD_HEADER, UploadedFile, read_upload
 
 _CAMERA: Final = "upload"
@@ -139,7 +139,7 @@ async def identify(request: web.Request) -> web.StreamResponse:
 async def _identify_video(request: web.Request, file: UploadedFile, card: FrameCard, wish: _Wish) -> web.StreamResponse:
     services = request.app[SERVICES]
     default = wish.privacy or services.recognition.rules.default_privacy
-    source = make_video(services, file.data, card)
+    source = make_video(services.registry, services.settings.pipeline, file.data, card)
     recording = services.intake.record() if wish.publish else None
     lines = _Lines(request)
     last: Seen | None = None
