@@ -245,6 +245,25 @@ async def test_a_camera_that_was_switched_off_stays_off(tmp_path: Path) -> None:
         assert api.backend.services.cameras.get("Front door").parameter == 41
 
 
+async def test_cameras_are_known_again_after_a_restart_unless_they_were_removed(tmp_path: Path) -> None:
+    async with running(tmp_path) as api:
+        for camera in ("Front door", "Garage", "Hall"):
+            await frame(api, ADA, camera=camera)
+        api.backend.services.intake.forget_camera("Garage")
+    async with running(tmp_path) as api:
+        assert [camera.name for camera in api.backend.services.cameras.all()] == ["Front door", "Hall"]
+        assert all(camera.enabled for camera in api.backend.services.cameras.all())
+
+
+async def test_what_an_earlier_version_kept_of_cameras_is_taken_over(tmp_path: Path) -> None:
+    kept = '{"Front door": {"enabled": false, "parameter": 41}}'
+    async with open_core(make_settings(tmp_path)) as core:
+        await core.storage.call(core.database.set_meta, "cameras", kept)
+    async with running(tmp_path) as api:
+        (camera,) = api.backend.services.cameras.all()
+        assert (camera.name, camera.enabled, camera.parameter, camera.askable) == ("Front door", False, 41, False)
+
+
 async def test_another_process_s_enrollment_is_noticed(tmp_path: Path) -> None:
     async with running(tmp_path) as api:
         assert (await frame(api, ADA))["faces"][0]["outcome"] == "unknown"
