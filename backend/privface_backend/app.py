@@ -136,7 +136,7 @@ class _Parts:
             else broker.settings(base_topic=settings.mqtt.base_topic, outbox_limit=settings.mqtt.outbox_limit)
         )
         self._link: Final = MqttLink(self._mqtt, on_command=self._command, clock=core.clock)
-        self._showing: Final = Showing(self._link, settings, core.instance_id)
+        self._showing: Final = Showing(self._link, settings, self._mqtt, core.instance_id)
         self._projection: Final = self._showing.projection
         self._cameras: Final = Cameras(on_change=self._camera_changed, on_removal=self._camera_removed)
         self._writer: Final[Writer[Told]] = Writer("events", self._write)

@@ -177,7 +177,13 @@ def test_every_problem_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("base", ["", "/a", "a/", "a//b", "#", "$SYS/a", "a\nb"])
-@pytest.mark.parametrize("key", ["base_topic", "home_assistant_topic"])
+@pytest.mark.parametrize("key", ["base_topic", "home_assistant_topic", "double_take_topic"])
 def test_a_base_topic_must_be_one(key: str, base: str) -> None:
     (problem,) = MqttSettings(**{key: base}).problems()  # type: ignore[arg-type]  # these are texts
     assert problem.startswith(f"mqtt.{key}: ")
+
+
+@pytest.mark.parametrize(("key", "base"), [("home_assistant_topic", "double-take"), ("double_take_topic", "privface")])
+def test_base_topics_must_differ(key: str, base: str) -> None:
+    (problem,) = MqttSettings(**{key: base}).problems()  # type: ignore[arg-type]  # these are texts
+    assert "three that differ" in problem

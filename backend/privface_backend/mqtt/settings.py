@@ -25,7 +25,8 @@ class MqttSettings:
     ``ca_file``: the certificates to trust instead of the system's. ``cert_file`` and ``key_file``: our own, for
     brokers that ask for one. ``tls_insecure``: encrypt without checking who answers. ``client_id``: empty, one is
     made up for each run. ``timeout``: seconds that the broker has for one answer. ``home_assistant``: make devices in
-    Home Assistant by its MQTT discovery, below ``home_assistant_topic``.
+    Home Assistant by its MQTT discovery, below ``home_assistant_topic``. ``double_take``: tell decisions as Double Take
+    does, too, below ``double_take_topic``.
     """
 
     enabled: bool = True
@@ -47,6 +48,8 @@ class MqttSettings:
     event_qos: int = 1
     home_assistant: bool = False
     home_assistant_topic: str = "homeassistant"
+    double_take: bool = False
+    double_take_topic: str = "double-take"
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with these settings, in plain words, one text each; none: they can be used."""
@@ -56,6 +59,11 @@ class MqttSettings:
             (not 1 <= self.port <= 65535, "mqtt.port: allowed: 1 to 65535"),
             (not _can_be_base(self.base_topic), f"mqtt.base_topic: {_BASE_RULE}"),
             (not _can_be_base(self.home_assistant_topic), f"mqtt.home_assistant_topic: {_BASE_RULE}"),
+            (not _can_be_base(self.double_take_topic), f"mqtt.double_take_topic: {_BASE_RULE}"),
+            (
+                len({self.base_topic, self.home_assistant_topic, self.double_take_topic}) < 3,
+                "mqtt.base_topic, mqtt.home_assistant_topic: allowed: three that differ, with mqtt.double_take_topic",
+            ),
             (self.password is not None and not self.username, "mqtt.password: needs mqtt.username too"),
             (bool(self.cert_file) != bool(self.key_file), "mqtt.cert_file, mqtt.key_file: both or neither"),
             (bool(tls_files or self.tls_insecure) and not self.tls, "mqtt.tls: must be on for the other tls settings"),
