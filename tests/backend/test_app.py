@@ -219,6 +219,28 @@ async def test_the_embedded_broker(tmp_path: Path) -> None:
             await until(lambda: len(watcher.on("privface/event")) == 1)
 
 
+async def test_the_embedded_broker_shows_what_was_asked_for(tmp_path: Path) -> None:
+    sections: dict[str, Any] = {
+        "mqtt": MqttSettings(home_assistant=True, double_take=True),
+        "broker": BrokerSettings(port=0),
+    }
+    async with running(tmp_path, **sections) as api:
+        own = api.backend.mqtt_settings
+        login: dict[str, Any] = {
+            "username": own.username,
+            "password": own.password,
+            "protocol": aiomqtt.ProtocolVersion.V311,
+        }
+        person = await api.create("Ada", ADA)
+        async with watching(own.port, "#", **login) as watcher:
+            await frame(api, ADA)
+            await until(lambda: len(watcher.on("privface/camera/front-door/event")) == 1)
+            await until(lambda: len(watcher.on("double-take/matches/Ada")) == 1)
+            await until(lambda: watcher.on("double-take/available")[-1].payload == b"online")
+            topic = f"homeassistant/device/privface_{api.backend.core.instance_id}/person_{person}/config"
+            await until(lambda: retained(watcher, topic)["device"]["name"] == "Ada")
+
+
 async def test_after_a_restart_it_is_known_when_people_were_last_seen(tmp_path: Path) -> None:
     async with running(tmp_path) as api:
         await api.create("Ada", ADA)
