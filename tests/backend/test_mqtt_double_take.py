@@ -16,7 +16,6 @@ from privface_backend.domain.geometry import Size
 from privface_backend.mqtt.double_take import (
     DoubleTakeTopics,
     camera_payload,
-    confidence,
     match_payload,
     topic_names,
     unknown_payload,
@@ -80,7 +79,7 @@ def test_a_match_has_the_shape_of_its_documentation() -> None:
         "camera": "back-door",
         "zones": [],
     }
-    assert (match["name"], match["match"], match["confidence"]) == ("Anna Example", True, 99.01)
+    assert (match["name"], match["match"], match["confidence"]) == ("Anna Example", True, 90.05)
     assert match["box"] == {"top": 180, "left": 160, "width": 80, "height": 72}
     assert (match["type"], match["detector"]) == ("frigate", "privface")
 
@@ -114,15 +113,18 @@ def test_without_a_frame_s_size_a_box_stays_null() -> None:
     assert match_payload(made(box=None), "door", FRAME)["match"]["box"] is None
 
 
+def confidence(event: Event) -> float:
+    document = camera_payload(event, "door", FRAME)
+    ((face,),) = [faces for faces in (document["matches"], document["unknowns"]) if faces]
+    return float(face["confidence"])
+
+
 @given(st.floats(-30, 30), st.floats(-30, 30))
-def test_confidence_rises_with_the_evidence(one: float, other: float) -> None:
+def test_confidence_rises_with_the_evidence_and_a_name_stands_above_all_others(one: float, other: float) -> None:
     low, high = sorted((one, other))
-    assert 0 <= confidence(low) <= confidence(high) <= 100
-
-
-def test_even_chances_are_half_confident() -> None:
-    assert confidence(0.0) == 50.0
-    assert confidence(None) == 0.0
+    assert 80 <= confidence(made(evidence=low)) <= confidence(made(evidence=high)) <= 100
+    assert 0 <= confidence(stranger(evidence=low)) <= confidence(stranger(evidence=high)) <= 35
+    assert confidence(stranger(evidence=None)) == 0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Final
 
+from privface_backend.domain.confidence import confidence
 from privface_backend.domain.geometry import Size
 from privface_backend.protocol import Event
 
@@ -19,7 +20,6 @@ UNKNOWN: Final = "unknown"
 RESET_SECONDS: Final = 30.0
 """For so long a camera's count of people holds."""
 _DETECTOR: Final = "privface"
-_MOST_EVIDENCE: Final = 12.0
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9-]")
 
 
@@ -67,15 +67,6 @@ def _write(name: str) -> str | None:
     return _FOREIGN.sub("", re.sub(r"\s+", "-", plain)) or None
 
 
-def confidence(evidence: float | None) -> float:
-    """0 to 100, rising with the evidence: the chance in percent that it is them, where they and a stranger were as
-    likely before. None is no evidence for anybody: 0."""
-    if evidence is None:
-        return 0.0
-    odds = 10 ** max(-_MOST_EVIDENCE, min(_MOST_EVIDENCE, evidence))
-    return round(100 * odds / (1 + odds), 2)
-
-
 def match_payload(event: Event, camera: str, frame: Size | None, zone: tzinfo | None = None) -> dict[str, Any]:
     """A named visit on ``matches/<name>``. ``camera``: as topics call it; ``frame``: the size in pixels of the event's
     frame, None: boxes stay null; ``zone``: of the timestamp, None: this computer's."""
@@ -115,7 +106,7 @@ def _base(event: Event, camera: str, zone: tzinfo | None) -> dict[str, Any]:
 def _face(event: Event, frame: Size | None) -> dict[str, Any]:
     return {
         "name": event.person or UNKNOWN,
-        "confidence": confidence(event.evidence),
+        "confidence": round(100 * confidence(event.evidence, named=event.person is not None), 2),
         "match": event.person is not None,
         "box": _box(event, frame),
         "type": event.source.value,
