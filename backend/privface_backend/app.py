@@ -26,8 +26,8 @@ from privface_backend.gallery.folder import watch_folder
 from privface_backend.gallery.keeper import MemoryKeeper
 from privface_backend.models.store import WeightsStore
 from privface_backend.mqtt.link import MqttLink
-from privface_backend.mqtt.projection import MqttProjection
 from privface_backend.mqtt.settings import MqttSettings
+from privface_backend.mqtt.showing import Showing
 from privface_backend.mqtt.topics import Command
 from privface_backend.pipeline.cameras import Camera, Cameras
 from privface_backend.pipeline.household import CameraState, Household, PersonState
@@ -139,8 +139,9 @@ class _Parts:
             else broker.settings(base_topic=settings.mqtt.base_topic, outbox_limit=settings.mqtt.outbox_limit)
         )
         self._link: Final = MqttLink(self._mqtt, on_command=self._command, clock=core.clock)
-        self._projection: Final = MqttProjection(self._link, lambda: settings.privacy.parameter)
-        self._cameras: Final = Cameras(on_change=self._camera_changed)
+        self._showing: Final = Showing(self._link, settings, self._mqtt, core.instance_id)
+        self._projection: Final = self._showing.projection
+        self._cameras: Final = Cameras(on_change=self._camera_changed, on_removal=self._camera_removed)
         self._writer: Final[Writer[Told]] = Writer("events", self._write)
         self._keeper: Final = MemoryKeeper(core.memory, core.index)
         self._intake: Final = Intake(
@@ -234,6 +235,7 @@ class _Parts:
         core = self._core
         yield "engines", self._start_engines()
         yield "mqtt", self._link.run()
+        yield from self._showing.loops()
         for name, sink in self._sinks.items():
             yield f"{name} sink", sink.run()
         if self._dht is not None:
@@ -308,7 +310,7 @@ class _Parts:
 
     def _to_mqtt(self, message: Message) -> None:
         if isinstance(message.subject, Event):
-            self._link.publish_event(message.subject)
+            self._projection.tell(message.subject, message.frame)
         elif isinstance(message.subject, PersonState):
             self._projection.show_person(message.subject)
         elif isinstance(message.subject, CameraState):
@@ -325,8 +327,12 @@ class _Parts:
             self._intake.drop_visits(camera.name)
         self._camera_set.set()
 
+    def _camera_removed(self, name: str) -> None:
+        self._projection.forget_camera(name)
+        self._camera_set.set()
+
     async def _keep_cameras(self) -> None:
-        """Keep how cameras are set, so that one that was switched off stays off."""
+        """Keep which cameras there are and how they are set, so that one that was switched off stays off."""
         kept = self._cameras.settings()
 
         async def keep() -> None:

@@ -125,7 +125,9 @@ def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
     return context
 
 
-async def _make_client(settings: MqttSettings, version: MqttProtocol, client_id: str) -> aiomqtt.Client:
+async def _make_client(
+    settings: MqttSettings, version: MqttProtocol, client_id: str, status_topic: str
+) -> aiomqtt.Client:
     context = None
     if settings.tls:
         try:
@@ -141,7 +143,7 @@ async def _make_client(settings: MqttSettings, version: MqttProtocol, client_id:
         password=settings.password,
         identifier=client_id,
         protocol=_VERSIONS[version],
-        will=aiomqtt.Will(Topics(settings.base_topic).status, OFFLINE, qos=1, retain=True),
+        will=aiomqtt.Will(status_topic, OFFLINE, qos=1, retain=True),
         keepalive=settings.keepalive,
         timeout=settings.timeout,
         tls_context=context,
@@ -203,13 +205,16 @@ async def _enter(client: aiomqtt.Client) -> None:
 
 
 @contextlib.asynccontextmanager
-async def connect(settings: MqttSettings, version: MqttProtocol, client_id: str) -> AsyncIterator[Connection]:
-    """A connection with our last will, which the broker publishes unless we leave in order.
+async def connect(
+    settings: MqttSettings, version: MqttProtocol, client_id: str, *, status_topic: str | None = None
+) -> AsyncIterator[Connection]:
+    """A connection with our last will, which the broker publishes unless we leave in order. ``status_topic``: where,
+    if not on that of our topics.
 
     Raises:
         ConnectError: none came about, with the reason.
     """
-    client = await _make_client(settings, version, client_id)
+    client = await _make_client(settings, version, client_id, status_topic or Topics(settings.base_topic).status)
     try:
         await _enter(client)
     except aiomqtt.MqttError as error:

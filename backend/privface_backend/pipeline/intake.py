@@ -127,7 +127,7 @@ class Intake:
         Raises:
             PrivFaceError: ``overloaded``: the camera is new, and there are too many.
         """
-        self._cameras.get(card.camera)
+        self._cameras.note_source(card.camera, card.source)
         updates = self._visits.take(
             timed.judgement, card, timed.latency_ms, now=self._clock(), ranker=self._recognition.ranking()
         )
@@ -143,6 +143,18 @@ class Intake:
     def drop_visits(self, camera: str) -> None:
         """Say nothing more about what a camera has shown: it was switched off."""
         self._visits.drop(camera)
+
+    def forget_camera(self, camera: str) -> None:
+        """Forget a camera: its settings, its visits and who is before it. It comes back with its next frame.
+
+        Raises:
+            PrivFaceError: ``not_found``.
+        """
+        was_seen = self._household.forget_camera(camera)
+        if not was_seen and all(known.name != camera for known in self._cameras.all()):
+            raise PrivFaceError(ErrorCode.NOT_FOUND, "There is no camera of that name.")
+        self.drop_visits(camera)
+        self._cameras.remove(camera)
 
     def pass_time(self) -> None:
         """Say what is to be said because nothing came for a while, and tell of states."""
@@ -176,7 +188,7 @@ class Intake:
         self._record((event,), {event.event_id: reasons})
         if live:
             self._household.note_event(event.camera, event.event_id, event.captured_at)
-        self._bus.tell(Message(StreamMessage.EVENT, event.to_dict(), event))
+        self._bus.tell(Message(StreamMessage.EVENT, event.to_dict(), event, update.live.frame.size))
         return event
 
     def tell_states(self) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from privface_backend.domain.decision import Decision
+from privface_backend.domain.geometry import Size
 from privface_backend.domain.tracks import Track
 from privface_backend.domain.visits import Statement, Visit
 from privface_backend.protocol import EngineNames, FrameCard, Privacy
@@ -18,9 +19,10 @@ _MOMENTS: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LastFrame:
-    """The frame that a visit was last seen in, for the events about it."""
+    """The frame that a visit was last seen in, for the events about it. ``size``: in pixels, as it was looked at."""
 
     card: FrameCard
+    size: Size
     faces: int
     box: tuple[float, float, float, float]
     privacy: Privacy

@@ -76,6 +76,7 @@ class Visits:
         for index, (face, place) in enumerate(zip(judgement.faces, placed, strict=True)):
             frame = LastFrame(
                 card=card,
+                size=judgement.look.size,
                 faces=len(judgement.faces),
                 box=face.result.box,
                 privacy=judgement.privacy_of(face),
