@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from privface_backend.domain.tracks import PlacedFace, Track, TrackRules, measure_fit
+from privface_backend.domain.tracks import PlacedFace, Track, TrackRules, measure_fit, newest_sources
 from privface_backend.domain.visits import Ranker, VisitRules
 from privface_backend.pipeline.live_visits import LiveVisit
 
@@ -23,7 +24,7 @@ class VisitJoins:
     ) -> str | None:
         """The track that a face takes the place of: of those that go on, without a face in this frame (not ``seen``),
         the one that it would continue if only the place counted."""
-        bare = PlacedFace(box=place.box)
+        bare = replace(place, vector=None)
         fits = {
             track_id: measure_fit(visit.track, bare, captured_at, self._tracks)
             for track_id, visit in live.items()
@@ -109,4 +110,5 @@ def _joined(older: Track, newer: Track) -> Track:
         first_at=min(older.first_at, newer.first_at),
         last_at=max(older.last_at, newer.last_at),
         recent=newer.recent or older.recent,
+        source_events=newest_sources(older.source_events, *newer.source_events),
     )

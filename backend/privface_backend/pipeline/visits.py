@@ -7,7 +7,7 @@ together is judged by when they were captured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -68,7 +68,7 @@ class Visits:
         # Nothing was captured after it came: that is a sender's clock that is ahead.
         captured_at = min(card.captured_at, now)
         live = self._live.setdefault(card.camera, {})
-        placed = [_place(face) for face in judgement.faces]
+        placed = _place(judgement.faces, card)
         tracks = [visit.track for visit in live.values()]
         assigned = assign_faces(tracks, placed, captured_at, self._tracks)
         touched: list[LiveVisit] = []
@@ -98,7 +98,7 @@ class Visits:
             touched.append(visit)
         if card.more is False:
             # Nor will a frame follow for those of an earlier one of the same look.
-            waiting = [visit for visit in live.values() if not visit.settled]
+            waiting = _waiting(live, card.source_event_id)
             for visit in waiting:
                 visit.settled = True
             touched += waiting
@@ -128,6 +128,14 @@ class Visits:
                         VisitUpdate(live=visit, decision=visit.visit.decide(), before=visit.visit.said, ended=True)
                     )
         return tuple(updates)
+
+    def end_source_event(self, camera: str, source_event_id: str) -> tuple[VisitUpdate, ...]:
+        """No more frames of a source event will come: what there is of it must do."""
+        live = self._live.get(camera, {})
+        waiting = _waiting(live, source_event_id)
+        for visit in waiting:
+            visit.settled = True
+        return tuple(self._conclude(visit) for visit in self._joins.fold(live, waiting))
 
     def end_all(self, camera: str | None = None) -> tuple[VisitUpdate, ...]:
         """End all visits, or a camera's, as when its video is over: what there is must do."""
@@ -202,9 +210,27 @@ class Visits:
         )
 
 
-def _place(face: JudgedFace) -> PlacedFace:
-    observed = face.observed
-    return PlacedFace(box=observed.face.box, relative=observed.level.relative, vector=observed.vector)
+def _place(faces: Sequence[JudgedFace], card: FrameCard) -> list[PlacedFace]:
+    return [
+        PlacedFace(
+            box=face.observed.face.box,
+            relative=face.observed.level.relative,
+            vector=face.observed.vector,
+            source_event=card.source_event_id,
+            alone=len(faces) == 1,
+        )
+        for face in faces
+    ]
+
+
+def _waiting(live: Mapping[str, LiveVisit], source_event: str | None) -> list[LiveVisit]:
+    """The visits that wait for another frame: those of a source event, or those of none."""
+    return [
+        visit
+        for visit in live.values()
+        if not visit.settled
+        and (source_event in events if (events := visit.track.source_events) else source_event is None)
+    ]
 
 
 def _visit_face(face: JudgedFace, captured_at: datetime) -> VisitFace:

@@ -1,0 +1,118 @@
+"""Visits of source events: crops of people who move, several of them at once before one camera."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privface_backend.domain.faces import Vector, normalized
+from support.visits import DIMENSION, Shown, Street, axis, towards
+
+ADA, BEN, EVE = axis(0), axis(1), axis(2)
+PEOPLE = {"ada": ADA, "ben": BEN}
+OBJECTS = {"frigate-1": ADA, "frigate-2": BEN}
+
+
+def wobble(vector: Vector, seed: int) -> Vector:
+    """A frame of somebody."""
+    noise = np.zeros(DIMENSION, dtype=np.float32)
+    noise[8:] = np.random.default_rng(seed).standard_normal(DIMENSION - 8)
+    return towards(vector, normalized(noise), 0.9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.randoms(use_true_random=False), st.integers(0, 10**6))
+def test_two_people_s_crops_are_two_visits_whose_boxes_jump(chance: random.Random, seed: int) -> None:
+    street = Street(people=PEOPLE)
+    order = [*OBJECTS] * 5
+    chance.shuffle(order)
+    for number, event in enumerate(order):
+        unusable = chance.random() < 0.2
+        shown = Shown(
+            vector=None if unusable else wobble(OBJECTS[event], seed + number),
+            x=chance.uniform(0, 1000),
+            y=chance.uniform(0, 500),
+            side=chance.uniform(40, 200),
+        )
+        street.frame(0.3 * number, shown, more=True, source_event=event)
+    street.wait(60)
+    visits = {update.visit_id: update.live.track.source_events for update in street.updates}
+    assert sorted(visits.values()) == [("frigate-1",), ("frigate-2",)]
+    ended = [update for update in street.updates if update.ended]
+    assert sum(update.live.visit.seen for update in ended) == len(order)
+    named = {update.said.person_id for update in ended if update.said and update.said.person_id}
+    assert named == street.named <= {"ada", "ben"}
+
+
+def test_without_the_event_the_same_crops_are_many_visits() -> None:
+    """What the test before would miss if places joined them anyway."""
+    street = Street(people=PEOPLE)
+    for number in range(6):
+        street.frame(0.3 * number, Shown(vector=None, x=400.0 * (number % 3), side=60 + 60 * (number % 2)))
+    assert len({update.visit_id for update in street.updates}) > 1
+
+
+def test_two_of_one_crop_are_two_visits() -> None:
+    street = Street(people=PEOPLE)
+    for number in range(4):
+        both = Shown(vector=wobble(ADA, number), x=100), Shown(vector=wobble(BEN, number), x=700)
+        updates = street.frame(0.3 * number, *both, more=True, source_event="frigate-1")
+        assert len({update.visit_id for update in updates}) == 2
+    street.end_source_event("frigate-1")
+    assert street.named == {"ada", "ben"}
+
+
+def test_a_stranger_in_somebody_s_crop_stays_a_stranger() -> None:
+    """The object's id went over to another person: what is sure to be another face is none of that visit's."""
+    street = Street(people=PEOPLE)
+    for number in range(4):
+        street.frame(0.3 * number, Shown(vector=wobble(ADA, number)), more=True, source_event="frigate-1")
+    for number in range(4, 12):
+        street.frame(0.3 * number, Shown(vector=wobble(EVE, number)), more=True, source_event="frigate-1")
+    street.wait(60)
+    by_visit = {update.visit_id: update.said for update in street.updates if update.ended}
+    assert sorted(str(said.person_id) for said in by_visit.values() if said) == ["None", "ada"]
+
+
+def test_the_end_of_one_event_doesn_t_settle_another() -> None:
+    street = Street(people=PEOPLE)
+    street.frame(0, Shown(vector=ADA), more=True, source_event="frigate-1")
+    street.frame(0.1, Shown(vector=BEN), more=False, source_event="frigate-2")
+    assert street.words == [("known", "confirmed", "ben")]
+    street.frame(0.2, Shown(vector=EVE), more=False)
+    assert [person for *_, person in street.words] == ["ben", None]
+    street.frame(0.3, Shown(vector=wobble(ADA, 1)), more=True, source_event="frigate-1")
+    assert street.words[-1] == ("known", "provisional", "ada")
+
+
+def test_a_frame_without_an_event_settles_those_without() -> None:
+    street = Street(people=PEOPLE)
+    street.frame(0, Shown(vector=ADA), more=True)
+    street.frame(0.1, Shown(vector=None, x=900), more=False)
+    assert ("known", "confirmed", "ada") in street.words
+
+
+@pytest.mark.parametrize(
+    ("event", "camera", "told"), [("frigate-1", "door", 1), ("x", "door", 0), ("frigate-1", "y", 0)]
+)
+def test_an_event_that_is_over_says_what_there_is(event: str, camera: str, told: int) -> None:
+    street = Street(people=PEOPLE)
+    street.frame(0, Shown(vector=ADA), more=True, source_event="frigate-1")
+    assert street.words == []
+    assert len(street.end_source_event(event, camera)) == told
+    assert street.words == [("known", "confirmed", "ada")] * told
+    assert street.end_source_event(event, camera) == ()
+
+
+def test_one_lucky_crop_among_a_stranger_s_names_nobody() -> None:
+    street = Street(people=PEOPLE)
+    lucky = towards(ADA, EVE, 0.9)
+    for number, vector in enumerate([lucky, *(wobble(EVE, seed) for seed in range(4))]):
+        street.frame(0.3 * number, Shown(vector=vector, x=200.0 * number), more=True, source_event="f")
+    street.end_source_event("f")
+    street.wait(60)
+    assert street.named == set()
