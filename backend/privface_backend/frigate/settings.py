@@ -53,4 +53,4 @@ class FrigateSettings:
                 else ("username", "needs frigate.password too")
             )
         if self.enabled and not self.url and (self.sub_labels or self.pictures is PictureWay.HTTP):
-            yield "url", "is needed, such as http://192.168.1.10:5000; without it only frigate.pictures: mqtt works"
+            yield "enabled", "needs frigate.url, such as http://192.168.1.10:5000, or frigate.pictures: mqtt alone"
