@@ -29,6 +29,7 @@ VECTORS = {"ada": ADA, "like ada": towards(ADA, axis(9), 0.8), "ben": BEN, "unus
 
 boxes = st.builds(Box, st.floats(0, 1100), st.floats(0, 600), st.floats(24, 300), st.floats(24, 300))
 within_the_gap = st.floats(0, 8)
+within_the_event_gap = st.floats(0, 60)
 events = st.sampled_from(["a", "b", None])
 
 
@@ -42,7 +43,9 @@ def make_track(box: Box, vector: Vector | None, source_event: str | None) -> Tra
 
 
 @settings(deadline=None)
-@given(boxes, boxes, within_the_gap, st.sampled_from(["ada", "unusable"]), st.sampled_from(["like ada", "unusable"]))
+@given(
+    boxes, boxes, within_the_event_gap, st.sampled_from(["ada", "unusable"]), st.sampled_from(["like ada", "unusable"])
+)
 def test_the_only_face_of_a_source_event_joins_wherever_its_box_is(
     before: Box, now: Box, seconds: float, first: str, second: str
 ) -> None:
@@ -94,7 +97,7 @@ def test_without_source_events_being_alone_changes_nothing(
 
 
 @settings(deadline=None)
-@given(boxes, boxes, st.floats(0, 10), st.sampled_from(list(VECTORS)), st.sampled_from(list(VECTORS)))
+@given(boxes, boxes, within_the_gap, st.sampled_from(list(VECTORS)), st.sampled_from(list(VECTORS)))
 def test_of_several_faces_of_a_source_event_the_place_decides_as_without_one(
     before: Box, now: Box, seconds: float, first: str, second: str
 ) -> None:
@@ -103,13 +106,17 @@ def test_of_several_faces_of_a_source_event_the_place_decides_as_without_one(
     assert measure_fit(*told, at(seconds), RULES) == measure_fit(*bare, at(seconds), RULES)
 
 
-@pytest.mark.parametrize("seconds", [8.1, -8.1])
-def test_the_gap_holds_for_source_events_too(seconds: float) -> None:
+@pytest.mark.parametrize(("source", "longest"), [("a", 60), ("b", 8), (None, 8)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_source_event_bridges_a_longer_gap(source: str | None, longest: float, sign: int) -> None:
     box = Box(100, 100, 80, 80)
-    face = PlacedFace(box=box, vector=ADA, source_event="a", alone=True)
-    assert assign_faces([make_track(box, ADA, "a")], [face], at(seconds), RULES) == {}
+    face = PlacedFace(box=box, vector=ADA, source_event=source, alone=True)
+    track = make_track(box, ADA, "a")
+    assert assign_faces([track], [face], at(sign * longest), RULES) == {0: "track"}
+    assert assign_faces([track], [face], at(sign * (longest + 0.1)), RULES) == {}
 
 
+@settings(deadline=None)
 @given(st.lists(events, max_size=30))
 def test_a_track_goes_by_its_newest_source_events(told: list[str | None]) -> None:
     named = [f"{event}{place % 7}" if event else None for place, event in enumerate(told)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privface_backend.domain.faces import Vector, normalized
+from privface_backend.pipeline.visits import VisitTiming
 from support.visits import DIMENSION, Shown, Street, axis, towards
 
 ADA, BEN, EVE = axis(0), axis(1), axis(2)
@@ -39,7 +41,7 @@ def test_two_people_s_crops_are_two_visits_whose_boxes_jump(chance: random.Rando
             side=chance.uniform(40, 200),
         )
         street.frame(0.3 * number, shown, more=True, source_event=event)
-    street.wait(60)
+    street.wait(120)
     visits = {update.visit_id: update.live.track.source_events for update in street.updates}
     assert sorted(visits.values()) == [("frigate-1",), ("frigate-2",)]
     ended = [update for update in street.updates if update.ended]
@@ -73,7 +75,7 @@ def test_a_stranger_in_somebody_s_crop_stays_a_stranger() -> None:
         street.frame(0.3 * number, Shown(vector=wobble(ADA, number)), more=True, source_event="frigate-1")
     for number in range(4, 12):
         street.frame(0.3 * number, Shown(vector=wobble(EVE, number)), more=True, source_event="frigate-1")
-    street.wait(60)
+    street.wait(120)
     by_visit = {update.visit_id: update.said for update in street.updates if update.ended}
     assert sorted(str(said.person_id) for said in by_visit.values() if said) == ["None", "ada"]
 
@@ -116,3 +118,52 @@ def test_one_lucky_crop_among_a_stranger_s_names_nobody() -> None:
     street.end_source_event("f")
     street.wait(60)
     assert street.named == set()
+
+
+def test_looks_that_are_far_apart_are_one_visit_while_more_is_promised() -> None:
+    """Frigate shows somebody who stays anew every five seconds or so, and seldom after that."""
+    street = Street(people=PEOPLE)
+    for number, seconds in enumerate([0, 9, 20, 75, 80]):
+        street.frame(seconds, Shown(vector=wobble(ADA, number), x=200.0 * number), more=True, source_event="frigate-1")
+    street.wait(139)
+    assert {update.visit_id for update in street.updates} == {"id-0"}
+    # What there is has to do meanwhile; and it is said once.
+    assert street.words == [("known", "confirmed", "ada")]
+    assert not any(update.ended for update in street.updates)
+    street.wait(140)
+    assert [update.ended for update in street.updates if update.ended] == [True]
+    assert street.visits.next_due() is None
+
+
+@pytest.mark.parametrize("how", ["told", "a card", "never"])
+def test_an_event_that_is_over_is_a_visit_that_ends_as_others_do(how: str) -> None:
+    street = Street(people=PEOPLE)
+    street.frame(0, Shown(vector=ADA), more=True, source_event="frigate-1")
+    street.wait(10)
+    if how == "told":
+        street.end_source_event("frigate-1")
+    elif how == "a card":
+        street.frame(10, Shown(vector=wobble(ADA, 1)), more=False, source_event="frigate-1")
+    assert not any(update.ended for update in street.updates)
+    ends = {"told": 10, "a card": 18, "never": 60}[how]
+    if how != "told":
+        street.wait(ends - 0.1)
+        assert not any(update.ended for update in street.updates)
+    street.wait(ends)
+    assert [update.ended for update in street.updates if update.ended] == [True]
+    assert street.words == [("known", "confirmed", "ada")]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.floats(0.1, 12), st.booleans(), st.sampled_from([True, False, None])), max_size=12))
+def test_without_source_events_a_longer_gap_changes_nothing(looks: list[tuple[float, bool, bool | None]]) -> None:
+    said = []
+    for seconds in (8, 600):
+        street = Street(people=PEOPLE, timing=VisitTiming(event_gap=timedelta(seconds=seconds)))
+        now = 0.0
+        for number, (pause, usable, more) in enumerate(looks):
+            now += pause
+            street.frame(now, Shown(vector=wobble(ADA, number) if usable else None, x=40.0 * number), more=more)
+        street.wait(now + 60)
+        said.append([(update.visit_id, update.said, update.ended) for update in street.updates])
+    assert said[0] == said[1]

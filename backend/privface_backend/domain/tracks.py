@@ -47,13 +47,15 @@ class PlacedFace:
 class TrackRules:
     """How faces are tied together.
 
-    ``gap``: how long a track may go without a face; ``likeness``: from a cosine similarity and r to standard deviations
+    ``gap``: how long a track may go without a face; ``event_gap``: without one of a source event of its own, which
+    Frigate shows anew every few seconds; ``likeness``: from a cosine similarity and r to standard deviations
     above what strangers have with each other at that strength; ``alike``: how many of these speak for one person as
     much as against; ``different``: under so many it can't be one person; ``place_fades``: seconds in which the place
     loses most of its say; ``glance``: who appears elsewhere after a longer gap has come again.
     """
 
     gap: timedelta = timedelta(seconds=8)
+    event_gap: timedelta = timedelta(seconds=60)
     likeness: Callable[[float, float], float]
     alike: float = 2.0
     different: float = 0.5
@@ -120,7 +122,7 @@ def assign_faces(
 def measure_fit(track: Track, face: PlacedFace, captured_at: datetime, rules: TrackRules) -> float:
     """How well a face continues a track: above 0 for one person, below for two; minus infinity: it can't be."""
     apart = track.apart(captured_at)
-    if apart > rules.gap:
+    if apart > (rules.event_gap if face.source_event in track.source_events else rules.gap):
         return float("-inf")
     place = _say_of_place(track, face, apart, rules)
     likeness = _likeness(track, face, rules)

@@ -52,6 +52,7 @@ class VisitJoins:
             del live[visit.track.id]
             host.settled = visit.settled if visit.received >= host.received else host.settled
             host.received = max(host.received, visit.received)
+            host.promised = host.promised or visit.promised
             if host not in visits and host not in kept:
                 kept.append(host)
         return kept
@@ -78,7 +79,7 @@ class VisitJoins:
             older.absorb(visit)
             del live[visit.track.id]
             older.track = _joined(older.track, visit.track)
-            older.settled, older.received = visit.settled, visit.received
+            older.settled, older.received, older.promised = visit.settled, visit.received, visit.promised
             kept.append(older)
         return kept
 

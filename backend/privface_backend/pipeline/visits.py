@@ -30,10 +30,12 @@ def make_id() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitTiming:
-    """``settle``: without another frame for so long, what there is must do; ``gap``: after so long a visit is over."""
+    """``settle``: without another frame for so long, what there is must do; ``gap``: after so long a visit is over;
+    ``event_gap``: after so long where the sender promised more frames of a source event."""
 
     settle: timedelta = timedelta(seconds=1.5)
     gap: timedelta = timedelta(seconds=8)
+    event_gap: timedelta = timedelta(seconds=60)
 
 
 class Visits:
@@ -48,7 +50,8 @@ class Visits:
         new_id: Callable[[], str] = make_id,
     ) -> None:
         self._rules: Final = rules
-        self._tracks: Final = TrackRules(gap=timing.gap, likeness=likeness)
+        event_gap = max(timing.gap, timing.event_gap)
+        self._tracks: Final = TrackRules(gap=timing.gap, event_gap=event_gap, likeness=likeness)
         self._joins: Final = VisitJoins(rules, self._tracks)
         self._timing: Final = timing
         self._new_id: Final = new_id
@@ -93,6 +96,7 @@ class Visits:
             if captured_at >= visit.last_seen:
                 visit.frame, visit.last_seen = frame, captured_at
             visit.received, visit.settled = now, card.more is False
+            visit.promised = card.more is True and card.source_event_id is not None
             visit.moments.append(captured_at)
             visit.visit.add(_visit_face(face, captured_at), ranker)
             touched.append(visit)
@@ -100,7 +104,7 @@ class Visits:
             # Nor will a frame follow for those of an earlier one of the same look.
             waiting = _waiting(live, card.source_event_id)
             for visit in waiting:
-                visit.settled = True
+                visit.settled, visit.promised = True, False
             touched += waiting
         # In a crowd, the room for one was made by another of the same frame.
         here = [visit for visit in touched if visit.track.id in live]
@@ -122,7 +126,7 @@ class Visits:
                     changed.append(visit)
             updates += [self._conclude(visit) for visit in self._joins.fold(live, changed)]
             for track_id, visit in list(live.items()):
-                if now >= visit.received + self._timing.gap:
+                if now >= visit.received + self._lasting(visit):
                     del live[track_id]
                     updates.append(
                         VisitUpdate(live=visit, decision=visit.visit.decide(), before=visit.visit.said, ended=True)
@@ -134,7 +138,7 @@ class Visits:
         live = self._live.get(camera, {})
         waiting = _waiting(live, source_event_id)
         for visit in waiting:
-            visit.settled = True
+            visit.settled, visit.promised = True, False
         return tuple(self._conclude(visit) for visit in self._joins.fold(live, waiting))
 
     def end_all(self, camera: str | None = None) -> tuple[VisitUpdate, ...]:
@@ -154,7 +158,7 @@ class Visits:
     def next_due(self) -> datetime | None:
         """When ``pass_time`` will have something to do."""
         due = [
-            visit.received + (self._timing.gap if visit.settled else self._patience(visit))
+            visit.received + (self._lasting(visit) if visit.settled else self._patience(visit))
             for live in self._live.values()
             for visit in live.values()
         ]
@@ -163,6 +167,10 @@ class Visits:
     def _patience(self, visit: LiveVisit) -> timedelta:
         """After how long what there is must do: before the visit is over, or then where its card promised more."""
         return self._timing.gap if visit.frame.card.more else min(self._timing.settle, self._timing.gap)
+
+    def _lasting(self, visit: LiveVisit) -> timedelta:
+        """After how long without a frame a visit is over."""
+        return self._tracks.event_gap if visit.promised else self._timing.gap
 
     def _begin(
         self, place: PlacedFace, frame: LastFrame, captured_at: datetime, now: datetime, number: int
@@ -228,7 +236,7 @@ def _waiting(live: Mapping[str, LiveVisit], source_event: str | None) -> list[Li
     return [
         visit
         for visit in live.values()
-        if not visit.settled
+        if (not visit.settled or visit.promised)
         and (source_event in events if (events := visit.track.source_events) else source_event is None)
     ]
 
