@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from privface_backend.bridge.pictures import Picture
+from privface_backend.domain.frames import Pixels
 from privface_backend.engines.synthetic import draw_face, ground
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Message
 from privface_backend.frigate.settings import FrigateSettings
-from privface_backend.protocol import Event, FrameCard
-from privface_backend.settings import DecisionSettings
+from privface_backend.protocol import Event, FrameCard, Phase
+from privface_backend.settings import DecisionSettings, EngineSettings
 from support.backend import ADA, BEN, STRANGER, Api, encode, running
+from support.faces import people
 from support.following import Following, following
 from support.frigate_server import FrigateServer
 from support.mqtt import until
+from support.weights import real
 
 ONE, TWO = "1607123950.475377-mxkls1", "1607123951.475377-mxkls2"
 # Long enough for nothing to be decided by time alone.
@@ -45,10 +50,14 @@ class Home:
 
     async def see(self, event_id: str, identity: int, count: int, *, end: bool = True) -> None:
         """Somebody walks by, in so many looks."""
-        for number in range(count):
+        await self.show(event_id, [crop(identity, number) for number in range(count)], end=end)
+
+    async def show(self, event_id: str, crops: Sequence[bytes], *, end: bool = True) -> None:
+        """Frigate has one snapshot after the other of an object."""
+        for number, data in enumerate(crops, 1):
             seen = len(self.house.pictures) + 1
-            self.server.snapshots[event_id] = crop(identity, number)
-            self.house.tell("end" if end and number == count - 1 else "update", event_id, at=time.time())
+            self.server.snapshots[event_id] = data
+            self.house.tell("end" if end and number == len(crops) else "update", event_id, at=time.time())
             await self.looked_at(seen)
 
     async def looked_at(self, count: int) -> None:
@@ -59,10 +68,10 @@ class Home:
 
 
 @contextlib.asynccontextmanager
-async def home(directory: Path, **settings: Any) -> AsyncIterator[Home]:
+async def home(directory: Path, **sections: Any) -> AsyncIterator[Home]:
     events: list[Event] = []
     sending: set[asyncio.Task[None]] = set()
-    async with FrigateServer() as server, running(directory, decision=PATIENT) as api:
+    async with FrigateServer() as server, running(directory, decision=PATIENT, **sections) as api:
         services = api.backend.services
 
         async def send(picture: Picture) -> None:
@@ -90,7 +99,7 @@ async def home(directory: Path, **settings: Any) -> AsyncIterator[Home]:
                     house.frigate.sub_labels.publish(message.subject)
 
         services.bus.call(tell)
-        given = FrigateSettings(enabled=True, url=server.url, interval=0.1, sub_labels=True, **settings)
+        given = FrigateSettings(enabled=True, url=server.url, interval=0.1, sub_labels=True)
         async with following(given, offer=offer, ended=services.intake.end_source_event) as house:
             yield Home(api, server, house, events)
             await asyncio.gather(*sending)
@@ -144,3 +153,35 @@ async def test_a_stranger_has_no_sub_label(tmp_path: Path, looks: int) -> None:
         await until(lambda: there.server.sub_labels)
         assert [event_id for event_id, _ in there.server.sub_labels] == [TWO]
         assert there.events[0].outcome == "unknown"
+
+
+@pytest.mark.faces
+@pytest.mark.weights
+@pytest.mark.slow
+async def test_real_people_are_told_apart_by_their_objects(tmp_path: Path) -> None:
+    """Two who are enrolled, and two who aren't, one after the other before one camera; no crop is cut like another."""
+    folk = people("caltech", 4, 6)
+    chance = np.random.default_rng(1)
+
+    def cut(frame: Pixels) -> bytes:
+        height, width = frame.shape[:2]
+        left, top = int(chance.integers(width // 5)), int(chance.integers(height // 6))
+        share = float(chance.uniform(0.5, 0.9))
+        part = cv2.resize(frame[top:, left:], None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+        return encode(part, ".jpg")
+
+    async with home(tmp_path, models_dir=real().deepface_home, engines=EngineSettings()) as there:
+        for name, frames in zip(("Ada", "Ben"), folk, strict=False):
+            person = await there.api.create(name)
+            for frame in frames[:2]:
+                assert (await there.api.enroll(person, encode(frame, ".jpg"))).status == 201
+        for number, frames in enumerate(folk):
+            await there.show(f"{number}-object", [cut(frame) for frame in frames[2:]])
+        await until(lambda: len(there.server.sub_labels) == 2)
+        said = {event.source_event_id: event.person for event in there.events if event.phase is Phase.CONFIRMED}
+        assert said == {"0-object": "Ada", "1-object": "Ben", "2-object": None, "3-object": None}
+        assert [(event_id, body["subLabel"]) for event_id, body in there.server.sub_labels] == [
+            ("0-object", "Ada"),
+            ("1-object", "Ben"),
+        ]
+        assert len({event.visit_id for event in there.events}) == 4

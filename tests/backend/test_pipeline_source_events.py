@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from privface_backend.domain.faces import Vector, normalized
 from privface_backend.pipeline.visits import VisitTiming
+from privface_backend.protocol import Phase
 from support.visits import DIMENSION, Shown, Street, axis, towards
 
 ADA, BEN, EVE = axis(0), axis(1), axis(2)
@@ -42,12 +43,35 @@ def test_two_people_s_crops_are_two_visits_whose_boxes_jump(chance: random.Rando
         )
         street.frame(0.3 * number, shown, more=True, source_event=event)
     street.wait(120)
-    visits = {update.visit_id: update.live.track.source_events for update in street.updates}
-    assert sorted(visits.values()) == [("frigate-1",), ("frigate-2",)]
+    visits = {update.visit_id: update.live.track.source_event or "" for update in street.updates}
+    assert sorted(visits.values()) == ["frigate-1", "frigate-2"]
     ended = [update for update in street.updates if update.ended]
     assert sum(update.live.visit.seen for update in ended) == len(order)
     named = {update.said.person_id for update in ended if update.said and update.said.person_id}
     assert named == street.named <= {"ada", "ben"}
+
+
+def test_somebody_under_two_events_is_told_of_for_each() -> None:
+    """As where the object was lost and found again: each has a name to be written to."""
+    street = Street(people=PEOPLE)
+    for number in range(8):
+        event = "frigate-1" if number < 4 else "frigate-2"
+        street.frame(0.3 * number, Shown(vector=wobble(ADA, number)), more=number % 4 < 3, source_event=event)
+    named = [(update.live.frame.card.source_event_id, update.said) for update in street.said]
+    assert [event for event, said in named if said and said.phase is Phase.CONFIRMED] == ["frigate-1", "frigate-2"]
+    assert len({update.visit_id for update in street.said}) == 2
+
+
+def test_who_looks_alike_takes_over_no_visit() -> None:
+    """Four deviations above what strangers have with each other, and still another event's."""
+    street = Street(people={"ada": ADA})
+    for number in range(4):
+        street.frame(0.3 * number, Shown(vector=wobble(ADA, number)), more=True, source_event="frigate-1")
+    alike = towards(ADA, EVE, 0.3)
+    for number in range(4, 8):
+        street.frame(0.3 * number, Shown(vector=alike), more=number < 7, source_event="frigate-2")
+    assert [person for *_, person in street.words][-1] is None
+    assert len({update.visit_id for update in street.updates}) == 2
 
 
 def test_without_the_event_the_same_crops_are_many_visits() -> None:

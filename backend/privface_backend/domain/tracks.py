@@ -5,8 +5,8 @@ their tracks; where they are not (strong blur, a turned head, no embedding at al
 time the place says little. Two faces of one frame never share a track.
 
 Frames of a source event (pictures that a sender cut around one object that it follows) have each their own place: there
-the event's id speaks instead, for a face that is the only one of its frame. Between frames of different source events,
-the place says nothing.
+the event's id speaks instead, for a face that is the only one of its frame. Faces of different source events never
+share a track: their places can't be compared, and an embedding alone is not enough to say that two are one.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ from privface_backend.domain.geometry import Box
 
 RECENT: Final = 8
 """How many of a track's newest embeddings a face is compared with, as their mean."""
-
-SOURCES: Final = 4
-"""How many of its newest source events a track goes by."""
 
 _ELSEWHERE: Final = -1.0
 _SAME_PLACE: Final = 2.0
@@ -66,14 +63,14 @@ class TrackRules:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Track:
     """A track so far. ``recent``: its newest embeddings, each with its r; ``first_at``, ``last_at``: when captured;
-    ``source_events``: those that its frames were of, the newest last."""
+    ``source_event``: the one that all its frames are of."""
 
     id: str
     box: Box
     first_at: datetime
     last_at: datetime
     recent: tuple[tuple[Vector, float], ...] = field(default=(), repr=False)
-    source_events: tuple[str, ...] = ()
+    source_event: str | None = None
 
     def followed_by(self, face: PlacedFace, captured_at: datetime) -> Track:
         """The track with one more face, which may have been captured before the last one."""
@@ -88,18 +85,12 @@ class Track:
             first_at=min(self.first_at, captured_at),
             last_at=max(self.last_at, captured_at),
             recent=recent,
-            source_events=newest_sources(self.source_events, face.source_event),
+            source_event=self.source_event,
         )
 
     def apart(self, captured_at: datetime) -> timedelta:
         """How far a moment lies outside of the track's time."""
         return max(captured_at - self.last_at, self.first_at - captured_at, timedelta())
-
-
-def newest_sources(before: Sequence[str], *more: str | None) -> tuple[str, ...]:
-    """The ids of source events, each once, those of ``more`` last; only the newest ``SOURCES``."""
-    ids = dict.fromkeys((*before, *(one for one in more if one is not None))[::-1])
-    return tuple(ids)[:SOURCES][::-1]
 
 
 def assign_faces(
@@ -122,7 +113,8 @@ def assign_faces(
 def measure_fit(track: Track, face: PlacedFace, captured_at: datetime, rules: TrackRules) -> float:
     """How well a face continues a track: above 0 for one person, below for two; minus infinity: it can't be."""
     apart = track.apart(captured_at)
-    if apart > (rules.event_gap if face.source_event in track.source_events else rules.gap):
+    gap = rules.gap if track.source_event is None else rules.event_gap
+    if apart > gap or face.source_event != track.source_event:
         return float("-inf")
     place = _say_of_place(track, face, apart, rules)
     likeness = _likeness(track, face, rules)
@@ -136,11 +128,8 @@ def measure_fit(track: Track, face: PlacedFace, captured_at: datetime, rules: Tr
 
 def _say_of_place(track: Track, face: PlacedFace, apart: timedelta, rules: TrackRules) -> float:
     """What the place says, or the source event in its stead: from -2 to 2; minus infinity where it can't be."""
-    if face.source_event is not None and face.source_event in track.source_events:
-        if face.alone:
-            return _SAME_PLACE
-    elif face.source_event is not None or track.source_events:
-        return 0.0
+    if track.source_event is not None and face.alone:
+        return _SAME_PLACE
     seconds = apart.total_seconds()
     moved = _place(track.box, face.box, seconds)
     if apart >= rules.glance and moved < _ELSEWHERE:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from privface_backend.domain.tracks import PlacedFace, Track, TrackRules, measure_fit, newest_sources
+from privface_backend.domain.tracks import PlacedFace, Track, TrackRules, measure_fit
 from privface_backend.domain.visits import Ranker, VisitRules
 from privface_backend.pipeline.live_visits import LiveVisit
 
@@ -84,7 +84,8 @@ class VisitJoins:
         return kept
 
     def _predecessor(self, others: Iterable[LiveVisit], visit: LiveVisit) -> LiveVisit | None:
-        """The visit that a visit goes on with: of the same person, who was never seen in both at once."""
+        """The visit that a visit goes on with: of the same person, who was never seen in both at once, and of the same
+        source event, since something is to be said of each."""
         decision = visit.visit.decide()
         firm = visit.settled or decision.usable >= self._rules.provisional
         if visit.visit.said is not None or not firm or decision.person_id is None:
@@ -95,6 +96,7 @@ class VisitJoins:
                 for other in others
                 if other is not visit
                 and other.visit.said is not None
+                and other.track.source_event == visit.track.source_event
                 and other.visit.said.person_id == decision.person_id
                 and visit.track.first_at - other.last_seen < self._tracks.glance
                 and set(other.moments).isdisjoint(visit.moments)
@@ -111,5 +113,5 @@ def _joined(older: Track, newer: Track) -> Track:
         first_at=min(older.first_at, newer.first_at),
         last_at=max(older.last_at, newer.last_at),
         recent=newer.recent or older.recent,
-        source_events=newest_sources(older.source_events, *newer.source_events),
+        source_event=older.source_event,
     )

@@ -176,7 +176,13 @@ class Visits:
         self, place: PlacedFace, frame: LastFrame, captured_at: datetime, now: datetime, number: int
     ) -> LiveVisit:
         visit = Visit(self._new_id(), self._rules)
-        track = Track(id=visit.id, box=place.box, first_at=captured_at, last_at=captured_at)
+        track = Track(
+            id=visit.id,
+            box=place.box,
+            first_at=captured_at,
+            last_at=captured_at,
+            source_event=place.source_event,
+        )
         return LiveVisit(
             visit=visit,
             camera=frame.card.camera,
@@ -232,12 +238,11 @@ def _place(faces: Sequence[JudgedFace], card: FrameCard) -> list[PlacedFace]:
 
 
 def _waiting(live: Mapping[str, LiveVisit], source_event: str | None) -> list[LiveVisit]:
-    """The visits that wait for another frame: those of a source event, or those of none."""
+    """The visits of a source event, or of none, that wait for another frame."""
     return [
         visit
         for visit in live.values()
-        if (not visit.settled or visit.promised)
-        and (source_event in events if (events := visit.track.source_events) else source_event is None)
+        if visit.track.source_event == source_event and (visit.promised or not visit.settled)
     ]
 
 
