@@ -168,7 +168,7 @@ async def test_real_people_are_told_apart_by_their_objects(tmp_path: Path) -> No
         left, top = int(chance.integers(width // 5)), int(chance.integers(height // 6))
         share = float(chance.uniform(0.5, 0.9))
         part = cv2.resize(frame[top:, left:], None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
-        return encode(part, ".jpg")
+        return encode(np.asarray(part, dtype=np.uint8), ".jpg")
 
     async with home(tmp_path, models_dir=real().deepface_home, engines=EngineSettings()) as there:
         for name, frames in zip(("Ada", "Ben"), folk, strict=False):

@@ -134,8 +134,8 @@ async def subscribed(house: Following, broker: Mosquitto) -> AsyncIterator[aiomq
 
         feeding = asyncio.create_task(feed())
         try:
-            for topic in house.frigate.topics:
-                await ours.subscribe(topic, qos=1)
+            for topic_filter, quality in house.frigate.filters.items():
+                await ours.subscribe(topic_filter, qos=quality)
             yield theirs
         finally:
             feeding.cancel()

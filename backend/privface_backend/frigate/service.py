@@ -65,16 +65,22 @@ class Frigate:
         self.sub_labels: Final = SubLabels(self._open_client, backoff=backoff) if settings.sub_labels else None
 
     @property
-    def topics(self) -> tuple[str, ...]:
-        """The topic filters to subscribe to."""
+    def filters(self) -> Mapping[str, int]:
+        """By topic filter to subscribe to, the quality of service to ask for. A picture that is lost is followed by a
+        newer one."""
         base = self._settings.topic
         pictures = self._settings.labels if self._feed is not None else ()
-        return (
-            f"{base}/available",
-            f"{base}/events",
-            f"{base}/tracked_object_update",
-            *(f"{base}/+/{label}/snapshot" for label in pictures),
-        )
+        return {
+            f"{base}/available": 1,
+            f"{base}/events": 1,
+            f"{base}/tracked_object_update": 1,
+            **{f"{base}/+/{label}/snapshot": 0 for label in pictures},
+        }
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topic filters to subscribe to."""
+        return tuple(self.filters)
 
     def take(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take in a message on one of the ``topics``."""
