@@ -25,6 +25,7 @@ from privface_backend.domain.decision import Naming
 from privface_backend.domain.frames import WORKING_SIZE
 from privface_backend.domain.privacy import LADDER
 from privface_backend.errors import PrivFaceError, SettingsError
+from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import DEFAULT_PORT
 from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
@@ -188,6 +189,7 @@ class Settings:
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     links: LinkSettings = field(default_factory=LinkSettings)
+    frigate: FrigateSettings = field(default_factory=FrigateSettings)
     sifis: AncestorSettings = field(default_factory=AncestorSettings)
     dropin: DropInSettings = field(default_factory=DropInSettings)
     dht: DhtSettings = field(default_factory=DhtSettings)
@@ -295,6 +297,8 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("broker", "port"): between(0, 65535),
     ("discovery", "url"): _web_address,
     ("links", "seconds"): between(1, 3600),
+    ("frigate", "url"): _web_address,
+    ("frigate", "interval"): between(0.1, 600),
     ("sifis", "without_token"): one_of("never", "loopback", "always"),
     ("dropin", "without_token"): one_of("never", "loopback", "always"),
     ("dht", "url"): _socket_address,
@@ -349,7 +353,12 @@ def load_settings(
             given.take(tuple(dotted.split(".")), value, "the command line")
     given.check()
     settings = _build(given.values)
-    for name, text in (*_mqtt_problems(settings.mqtt), *_engine_problems(settings, given.values)):
+    problems = (
+        *_mqtt_problems(settings.mqtt),
+        *((("frigate", key), text) for key, text in settings.frigate.problems()),
+        *_engine_problems(settings, given.values),
+    )
+    for name, text in problems:
         given.refuse(name, text)
     if given.problems:
         raise SettingsError(given.problems)

@@ -288,6 +288,22 @@ async def test_events_say_what_the_card_said() -> None:
     assert Event.from_dict(event.to_dict()).event_id == event.event_id
 
 
+async def test_an_event_of_the_source_that_is_over_is_decided() -> None:
+    asked = card(source=FrameSource.FRIGATE, source_event_id="frigate-1", more=True)
+    async with house() as home:
+        assert (await home.intake.camera_frame(picture(ADA), asked)).events == ()
+        home.intake.end_source_event(asked.camera, "frigate-2")
+        assert home.recorded == []
+        home.intake.end_source_event(asked.camera, "frigate-1")
+        (event,) = home.recorded
+        assert (event.source_event_id, event.phase) == ("frigate-1", Phase.CONFIRMED)
+        home.intake.end_source_event(asked.camera, "frigate-1")
+        assert len(home.recorded) == 1
+    async with house(start=False) as home:
+        home.intake.end_source_event(asked.camera, "frigate-1")
+        assert home.recorded == []
+
+
 async def test_ids_differ_and_a_clock_ahead_prolongs_nothing() -> None:
     async with house() as home:
         events = (

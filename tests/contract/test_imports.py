@@ -31,6 +31,8 @@ ORDER: Final = (
     ("pipeline",),
     ("sifis",),
     ("rest", "mqtt", "dht", "discovery", "evaluation"),
+    ("bridge",),
+    ("frigate",),
     ("core",),
     ("app",),
     ("server",),
@@ -39,7 +41,10 @@ ORDER: Final = (
 )
 
 # The settings hold each part's own, frozen dataclasses that import nothing but errors.
-EXCEPTIONS: Final = {("settings", "privface_backend.mqtt.settings")}
+EXCEPTIONS: Final = {
+    ("settings", "privface_backend.mqtt.settings"),
+    ("settings", "privface_backend.frigate.settings"),
+}
 
 # What may be imported beside the standard library and PrivFace itself.
 THIRD_PARTIES: Final[dict[str, frozenset[str]]] = {

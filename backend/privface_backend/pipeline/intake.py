@@ -156,6 +156,12 @@ class Intake:
         self.drop_visits(camera)
         self._cameras.remove(camera)
 
+    def end_source_event(self, camera: str, source_event_id: str) -> None:
+        """Say what is to be said of a source event whose sender has no more frames of it."""
+        if self._recognition.ready:
+            self._tell_updates(self._visits.end_source_event(camera, source_event_id), live=True)
+            self._wake()
+
     def pass_time(self) -> None:
         """Say what is to be said because nothing came for a while, and tell of states."""
         if self._recognition.ready:

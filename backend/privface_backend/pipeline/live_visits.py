@@ -33,7 +33,8 @@ class LastFrame:
 @dataclass(slots=True, kw_only=True, eq=False)
 class LiveVisit:
     """A visit that goes on. ``told``: how many events there were; ``first_frame``: the number of the frame that it
-    began in, in a video; ``instead_of``: the track that had its place until then, and no face in that frame."""
+    began in, in a video; ``instead_of``: the track that had its place until then, and no face in that frame;
+    ``promised``: more frames of its source event are to come."""
 
     visit: Visit
     camera: str
@@ -45,6 +46,7 @@ class LiveVisit:
     instead_of: str | None = None
     told: int = 0
     settled: bool = False
+    promised: bool = False
     moments: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOMENTS))
 
     def absorb(self, other: LiveVisit) -> None:

@@ -1,0 +1,1 @@
+"""Pictures that come from elsewhere, on their way to the backend."""
