@@ -28,7 +28,7 @@ from privface_backend.engines.sources.connection import (
 )
 from privface_backend.engines.sources.decoding import AUTO, Decoding, check_hardware
 from privface_backend.engines.sources.handover import hand_newest
-from privface_backend.engines.sources.options import take_clock, take_on_state, take_option, take_seconds
+from privface_backend.engines.sources.options import take_clock, take_limit, take_on_state, take_option
 from privface_backend.engines.sources.snapshots import Snapshots, open_snapshots
 from privface_backend.engines.sources.stream import CameraStream, unreachable
 from privface_backend.engines.sources.upright import upright
@@ -162,7 +162,7 @@ def create(context: EngineContext) -> LinkSource:
         times=LinkTimes(
             connect=float(take_option(context, "connect_seconds", (int, float), usual.connect)),
             read=float(take_option(context, "read_seconds", (int, float), usual.read)),
-            total=take_seconds(context, usual.total),
+            total=take_limit(context, "seconds", usual.total),
             snapshot=float(take_option(context, "snapshot_seconds", (int, float), usual.snapshot)),
         ),
         max_pixels=take_option(context, "max_pixels", int, 25_000_000),
