@@ -217,6 +217,7 @@ async def test_a_stall_is_noticed() -> None:
             if told[-1].reconnects:
                 break
     assert states(told) == ["connecting", "connected", "lost", "connecting", "connected"]
+    assert [one.reason for one in told if one.state == "lost"] == ["The camera's stream broke: nothing came in time."]
 
 
 @pytest.mark.parametrize("garbage", [b"\x00", b"G", bytes(range(256))], ids=["zeros", "sync", "all"])

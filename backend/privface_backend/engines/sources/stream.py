@@ -151,6 +151,8 @@ def _packets(container: InputContainer, stream: VideoStream) -> Generator[Any, N
 
 def _reason(error: Exception) -> str:
     """What went wrong, in words that hold no address."""
+    if isinstance(error, av.error.ExitError):
+        return "nothing came in time"
     named = getattr(error, "strerror", None)
     return named.lower() if isinstance(named, str) and "//" not in named else type(error).__name__
 
