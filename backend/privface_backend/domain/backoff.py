@@ -1,4 +1,4 @@
-"""How long to wait before something that failed is tried again."""
+"""How long to wait before a connection that failed is tried again."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 class Backoff:
     """Exponential with full jitter: a random part of ``first``, twice, four times … that, at most ``ceiling`` seconds.
 
-    ``settled``: a connection that held that long starts over at ``first``.
+    ``refused``: the wait after a peer that answered and didn't let us in. ``settled``: a connection that held
+    that long starts over at ``first``.
     """
 
     first: float = 1.0
     ceiling: float = 60.0
+    refused: float = 60.0
     settled: float = 10.0
     fraction: Callable[[], float] = field(default=random.random, repr=False)
 

@@ -10,11 +10,11 @@ import logging
 from functools import partial
 from typing import Final
 
+from privface_backend.domain.backoff import Backoff
 from privface_backend.frigate.client import FailureKind, FrigateClient, FrigateError
 from privface_backend.frigate.objects import Closing, LiveObject, Look
 from privface_backend.frigate.payloads import Availability, ObjectEvent, TrackedObject
 from privface_backend.frigate.tracking import Tracking
-from privface_backend.mqtt.backoff import Backoff
 
 _LOGGER: Final = logging.getLogger(__name__)
 _LONGEST_NAP: Final = 60.0

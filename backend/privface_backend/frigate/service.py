@@ -11,6 +11,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
+from privface_backend.domain.backoff import Backoff
 from privface_backend.frigate.client import ClientLimits, open_client
 from privface_backend.frigate.follow import Follower
 from privface_backend.frigate.objects import Followed
@@ -26,7 +27,6 @@ from privface_backend.frigate.settings import FrigateSettings, PictureWay
 from privface_backend.frigate.snapshots import SnapshotFeed
 from privface_backend.frigate.sub_labels import SubLabels
 from privface_backend.frigate.tracking import Ended, Offer, Tracking, nothing_ended
-from privface_backend.mqtt.backoff import Backoff
 
 
 class Frigate:

@@ -16,8 +16,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
 
+from privface_backend.domain.backoff import Backoff
 from privface_backend.frigate.client import FailureKind, FrigateClient, FrigateError
-from privface_backend.mqtt.backoff import Backoff
 from privface_backend.protocol import Event, FrameSource, Outcome, Phase
 
 _LOGGER: Final = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from privface_backend.domain.backoff import Backoff
 from privface_backend.errors import PrivFaceError
-from privface_backend.mqtt.backoff import Backoff
 from privface_backend.mqtt.commands import CommandHandler
 from privface_backend.mqtt.connection import (
     ConnectError,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
 
 from privface_backend.errors import PrivFaceError
-from privface_backend.plugins.ports import EngineContext, Source
+from privface_backend.plugins.ports import EngineContext, Source, VideoLength
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode, FrameCard
@@ -40,8 +41,14 @@ def make_source(registry: Registry, name: str, **options: object) -> Source:
     return cast("Source", registry.create(EngineKind.SOURCE, name, context))
 
 
-def make_video(registry: Registry, limits: PipelineSettings, data: bytes, card: FrameCard) -> Source:
-    """The source of a video's frames, with the limits that are set."""
+def make_video(
+    registry: Registry,
+    limits: PipelineSettings,
+    data: bytes,
+    card: FrameCard,
+    on_length: Callable[[VideoLength], None] | None = None,
+) -> Source:
+    """The source of a video's frames, with the limits that are set. ``on_length`` is told how long it is."""
     return make_source(
         registry,
         "video",
@@ -50,4 +57,5 @@ def make_video(registry: Registry, limits: PipelineSettings, data: bytes, card: 
         max_bytes=limits.video_megabytes * MEGABYTE,
         max_seconds=limits.video_seconds,
         max_pixels=limits.picture_megapixels * MEGAPIXEL,
+        **({} if on_length is None else {"on_length": on_length}),
     )

@@ -7,15 +7,20 @@ list of allowed links. The blur with the request's privacy parameter comes befor
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, nullcontext
 from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
 
+from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.links import LinkPolicy
-from privface_backend.protocol import FrameSource, Scope
+from privface_backend.protocol import ErrorCode, FrameSource, Scope
 from privface_backend.resolver import resolve_host
 from privface_backend.rest.authentication import authorize, may_lack_token
+from privface_backend.rest.disconnects import until_gone
 from privface_backend.rest.documents import read_flag
 from privface_backend.rest.services import SERVICES, Services
 from privface_backend.rest.uploads import read_upload
@@ -30,8 +35,6 @@ CHECK_DIRECTORY: Final = "/check_directory/{file_name:.+}" + _TAIL
 # A link may come percent-encoded or as it is; its service stood below different prefixes.
 CAMERA: Final = "/{prefix:(?:[^/]+/)*}cam_face_recognition/{cam_link:.+}" + _TAIL
 
-_LOOK_SECONDS: Final = 0.1
-
 
 def ancestor_routes(settings: Settings) -> tuple[web.RouteDef, ...]:
     """The routes, which look at tokens themselves; none where they are switched off.
@@ -41,12 +44,44 @@ def ancestor_routes(settings: Settings) -> tuple[web.RouteDef, ...]:
     """
     if not settings.sifis.enabled:
         return ()
-    camera = partial(cam_face_recognition, LinkPolicy(settings.links, resolve_host))
+    looking = Looking()
+    camera = partial(cam_face_recognition, LinkPolicy(settings.links, resolve_host), looking)
     return (
         web.route("POST", CHECK_DIRECTORY, check_directory),
         web.route("POST", CAMERA, camera),
         web.route("GET", CAMERA, camera),
+        web.route("DELETE", CAMERA, partial(stop_cam_face_recognition, looking)),
     )
+
+
+class Looking:
+    """The requests that look at a camera now, by what their address says but for the privacy parameter."""
+
+    def __init__(self) -> None:
+        self._blocks: Final[defaultdict[tuple[str, ...], set[asyncio.Timeout]]] = defaultdict(set)
+
+    @contextmanager
+    def noted(self, request: web.Request, block: asyncio.Timeout) -> Iterator[None]:
+        """``block`` can be ended by another request, as long as this lasts."""
+        key = self._key(request)
+        self._blocks[key].add(block)
+        try:
+            yield
+        finally:
+            self._blocks[key].discard(block)
+            if not self._blocks[key]:
+                del self._blocks[key]
+
+    def stop(self, request: web.Request) -> int:
+        """End those of the address; how many."""
+        blocks = self._blocks.get(self._key(request), set())
+        for block in blocks:
+            block.reschedule(asyncio.get_running_loop().time())
+        return len(blocks)
+
+    @staticmethod
+    def _key(request: web.Request) -> tuple[str, ...]:
+        return tuple(request.match_info[name] for name in ("cam_link", "requestor_id", "requestor_type", "request_id"))
 
 
 async def check_directory(request: web.Request) -> web.Response:
@@ -60,14 +95,24 @@ async def check_directory(request: web.Request) -> web.Response:
     return await _answer(request, services, question, begin_sightings(services, name, detailed=detailed), frames)
 
 
-async def cam_face_recognition(policy: LinkPolicy, request: web.Request) -> web.Response:
-    """Who is before a camera, for as long as ``links.seconds`` says or the client stays."""
+async def cam_face_recognition(policy: LinkPolicy, looking: Looking, request: web.Request) -> web.Response:
+    """Who is before a camera, for as long as ``links.seconds`` says, the client stays, and nobody stops it."""
     services = await _enter(request)
     question, detailed = _question(request, services)
     name, frames = await open_link(services, policy, request.match_info["cam_link"], question)
     return await _answer(
-        request, services, question, begin_sightings(services, name, detailed=detailed), frames, live=True
+        request, services, question, begin_sightings(services, name, detailed=detailed), frames, live=looking
     )
+
+
+async def stop_cam_face_recognition(looking: Looking, request: web.Request) -> web.Response:
+    """Stop looking at a camera: the request that began it is answered with what was seen until now."""
+    services = await _enter(request)
+    _question(request, services)
+    stopped = looking.stop(request)
+    if not stopped:
+        raise PrivFaceError(ErrorCode.NOT_FOUND, "No such request looks at a camera now.")
+    return web.json_response({"stopped": stopped})
 
 
 async def _enter(request: web.Request) -> Services:
@@ -92,30 +137,15 @@ async def _answer(
     sightings: Sightings,
     frames: Frames,
     *,
-    live: bool = False,
+    live: Looking | None = None,
 ) -> web.Response:
-    """Look at all frames while the client is there. ``live``: they show what is before a camera now."""
-    connected = asyncio.timeout(None)
-    try:
-        async with connected:
-            watch = asyncio.create_task(_expire_when_gone(request, connected), name="client watch")
-            try:
-                await look(services, frames, sightings, live=live)
-            finally:
-                watch.cancel()
-    except TimeoutError:
-        # The client has gone: the answer goes nowhere.
-        if not connected.expired():
-            raise
+    """Look at all frames while the client is there. ``live``: they show what is before a camera now, until that is told
+    to stop."""
+    async with until_gone(request) as block, aclosing(frames):
+        with nullcontext() if live is None else live.noted(request, block):
+            await look(services, frames, sightings, live=live is not None)
     if sightings.detailed:
         return web.json_response(
             sightings.detail(request_id=question.request_id, requestor=question.requestor, privacy=question.privacy)
         )
     return web.json_response(sightings.labels())
-
-
-async def _expire_when_gone(request: web.Request, connected: asyncio.Timeout) -> None:
-    """End ``connected`` when the client hangs up; aiohttp tells a handler by the missing transport alone."""
-    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  # aiohttp has no event for it
-        await asyncio.sleep(_LOOK_SECONDS)
-    connected.reschedule(asyncio.get_running_loop().time())
