@@ -24,9 +24,10 @@ from privface_backend.mqtt.connection import (
     seconds_until,
 )
 from privface_backend.mqtt.outbox import Outbox, OutgoingEvent, RetainedStates
-from privface_backend.mqtt.settings import MqttProtocol, MqttSettings
+from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.status import LinkCounters, LinkState, LinkStatus
 from privface_backend.mqtt.topics import OFFLINE, ONLINE, Topics, encode_json, event_payload
+from privface_backend.mqtt.versions import VersionChoice
 from privface_backend.protocol import ErrorCode, Event
 
 _LOGGER = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class MqttLink:
         self._monotonic = monotonic
         self._backoff = backoff or Backoff()
         self._client_id = settings.client_id or f"privface-{uuid.uuid4().hex[:12]}"
-        self._version = MqttProtocol.V5 if settings.protocol is MqttProtocol.AUTO else settings.protocol
+        self._choice = VersionChoice(settings.protocol)
         self._outbox = Outbox(settings.outbox_limit)
         self._states = RetainedStates()
         self._wake = asyncio.Event()
@@ -153,10 +154,11 @@ class MqttLink:
         while self._settings.enabled:
             started = self._monotonic()
             try:
-                async with connect(self._settings, self._version, self._client_id) as connection:
+                async with connect(self._settings, self._choice.version, self._client_id) as connection:
                     await self._serve_apart(connection)
             except ConnectError as error:
-                if self._fall_back(error):
+                if self._choice.fall_back(error):
+                    _LOGGER.debug("The MQTT broker doesn't speak MQTT 5; trying 3.1.1")
                     continue
                 self._report_outage(error)
                 refused = error.kind in (FailureKind.REFUSED, FailureKind.VERSION)
@@ -166,19 +168,6 @@ class MqttLink:
                     failures = 0
             failures += 1
             await asyncio.sleep(self._backoff.refused if refused else self._backoff.delay(failures))
-
-    def _fall_back(self, error: ConnectError) -> bool:
-        """Choose the version for the next attempt; True: make it at once."""
-        if self._settings.protocol is not MqttProtocol.AUTO:
-            return False
-        if error.kind is FailureKind.VERSION and self._version is MqttProtocol.V5:
-            self._version = MqttProtocol.V311
-            _LOGGER.debug("The MQTT broker doesn't speak MQTT 5; trying 3.1.1")
-            return True
-        if error.kind is FailureKind.SILENT and not self._connections:
-            # Brokers from before MQTT 5 may hang up, or wait for more, where they should refuse.
-            self._version = MqttProtocol.V311 if self._version is MqttProtocol.V5 else MqttProtocol.V5
-        return False
 
     def _set_status(self, status: LinkStatus) -> None:
         self._status = status
@@ -195,6 +184,7 @@ class MqttLink:
 
     def _report_connected(self, connection: Connection) -> None:
         self._connections += 1
+        self._choice.connected()
         again = "again " if self._connections > 1 else ""
         _LOGGER.info(
             "MQTT %sconnected to %s:%d (MQTT %s), %d events waited",
