@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
-from privface_backend.errors import PrivFaceError
 from privface_backend.plugins.ports import EngineContext, Source
 from privface_backend.plugins.spec import EngineKind
-from privface_backend.protocol import ErrorCode, FrameCard
+from privface_backend.plugins.weightless import NoWeights
+from privface_backend.protocol import FrameCard
 from privface_backend.rest.services import Services
 
 MEGABYTE = 1024 * 1024
 MEGAPIXEL = 1_000_000
-
-
-class _NoWeights:
-    """Sources need none."""
-
-    def path(self, name: str) -> Path:
-        raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, f"A source has no weights called {name}.")
-
-    def digest(self, name: str) -> str:
-        raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, f"A source has no weights called {name}.")
-
-    @property
-    def deepface_home(self) -> Path:
-        raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, "A source has no weights.")
 
 
 def make_source(services: Services, name: str, **options: object) -> Source:
@@ -35,7 +20,7 @@ def make_source(services: Services, name: str, **options: object) -> Source:
     Raises:
         PrivFaceError: ``engine_unknown``, ``engine_missing``, or what the source's factory raises.
     """
-    context = EngineContext(weights=_NoWeights(), options=options)
+    context = EngineContext(weights=NoWeights(), options=options)
     return cast("Source", services.registry.create(EngineKind.SOURCE, name, context))
 
 
