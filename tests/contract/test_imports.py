@@ -28,6 +28,7 @@ ORDER: Final = (
     ("gallery",),
     ("pipeline",),
     ("rest", "mqtt", "discovery", "evaluation"),
+    ("bridge",),
     ("core",),
     ("app",),
     ("server",),
@@ -36,7 +37,10 @@ ORDER: Final = (
 )
 
 # The settings hold each part's own, frozen dataclasses that import nothing but errors.
-EXCEPTIONS: Final = {("settings", "privface_backend.mqtt.settings")}
+EXCEPTIONS: Final = {
+    ("settings", "privface_backend.mqtt.settings"),
+    ("settings", "privface_backend.bridge.settings"),
+}
 
 # What may be imported beside the standard library and PrivFace itself.
 THIRD_PARTIES: Final[dict[str, frozenset[str]]] = {
