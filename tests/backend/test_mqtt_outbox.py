@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privface_backend.mqtt.backoff import Backoff
+from privface_backend.domain.backoff import Backoff
 from privface_backend.mqtt.outbox import Outbox, OutgoingEvent, RetainedStates
 from privface_backend.mqtt.settings import MqttSettings
 

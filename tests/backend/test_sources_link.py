@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import count
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from aiohttp import encode_basic_auth, web
 
-from privface_backend.domain.frames import Frame, Pixels
-from privface_backend.engines.sources.link import LinkSource, LinkTimes, stream_options
+from privface_backend.domain.frames import Frame
+from privface_backend.engines.sources.link import LinkSource, LinkTimes
+from privface_backend.engines.sources.stream import stream_options
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
 from privface_backend.plugins.ports import EngineContext, Source
@@ -26,6 +24,7 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode, FrameCard
 from support.backend import until
+from support.http_camera import Handler, Mjpeg, camera, jpeg, snapshot
 from support.ports import free_port
 from support.rtsp import rtsp_server
 from support.videos import encode, scene
@@ -33,14 +32,6 @@ from support.videos import encode, scene
 START = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 CARD = FrameCard(camera="porch", captured_at=START)
 SECRET = "s3cret-word"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def jpeg(pixels: Pixels) -> bytes:
-    done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
-    assert done
-    return bytes(data)
 
 
 def link(address: str, **options: float | str) -> LinkSource:
@@ -66,58 +57,6 @@ async def refusal(source: LinkSource) -> PrivFaceError:
     with pytest.raises(PrivFaceError) as caught:
         await take(source, 1)
     return caught.value
-
-
-async def _call(handler: Handler, request: web.Request) -> web.StreamResponse:
-    return await handler(request)
-
-
-@asynccontextmanager
-async def camera(**handlers: Handler) -> AsyncIterator[str]:
-    """An HTTP server with a handler a path; gives its address."""
-    app = web.Application()
-    for name, handler in handlers.items():
-        app.router.add_get(f"/{name}", partial(_call, handler))
-    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-def snapshot(pixels: Pixels) -> Handler:
-    async def handle(request: web.Request) -> web.Response:
-        return web.Response(body=jpeg(pixels), content_type="image/jpeg")
-
-    return handle
-
-
-class Mjpeg:
-    """Sends frames whose brightness is their number, as fast as they are taken or every ``pause`` seconds."""
-
-    def __init__(self, *, pause: float = 0.01, most: int | None = None, then_stall: bool = False) -> None:
-        self.sent = 0
-        self.open = 0
-        self._pause, self._most, self._then_stall = pause, most, then_stall
-
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"})
-        await response.prepare(request)
-        self.open += 1
-        try:
-            while self._most is None or self.sent < self._most:
-                body = jpeg(np.full((120, 160, 3), self.sent % 250, dtype=np.uint8))
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
-                await response.write(head.encode() + body + b"\r\n")
-                self.sent += 1
-                await asyncio.sleep(self._pause)
-            if self._then_stall:
-                await asyncio.Event().wait()
-        finally:
-            self.open -= 1
-        return response
 
 
 def reading_threads() -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiomqtt
 
-from privface_backend.mqtt.backoff import Backoff
+from privface_backend.domain.backoff import Backoff
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.protocol import EngineNames, Event, FrameSource, Outcome, Phase, Privacy, Reason
 

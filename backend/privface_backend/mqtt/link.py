@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from privface_backend.domain.backoff import Backoff
 from privface_backend.errors import PrivFaceError
-from privface_backend.mqtt.backoff import Backoff
 from privface_backend.mqtt.commands import CommandHandler, CommandIntake
 from privface_backend.mqtt.connection import (
     ConnectError,

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from privface_backend.domain.faces import DetectedFace, LandmarkSet, Vectors
 from privface_backend.domain.frames import Frame, Pixels
@@ -150,6 +150,29 @@ class Source(Protocol):
     def name(self) -> str: ...
 
     def frames(self) -> AsyncGenerator[Frame, None]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """How a source stands with its device or connection; what its option ``on_state`` is told, on the event loop.
+
+    ``reason``: why it was lost, in words without address, login or path. ``skipped``: frames so far that came and that
+    nobody took before a newer one. ``reconnects``: how often it was connected again.
+    """
+
+    state: Literal["connecting", "connected", "lost"]
+    reason: str = ""
+    skipped: int = 0
+    reconnects: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoLength:
+    """What a video's file says of its length, which may be wrong or missing; what a source's option ``on_length`` is
+    told, on the thread that reads."""
+
+    frames: int | None
+    seconds: float | None
 
 
 @runtime_checkable

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
+from privface_backend.engines.sources.connection import OnState, ignore_state
 from privface_backend.plugins.ports import EngineContext
 
 T = TypeVar("T")
@@ -29,6 +30,22 @@ def take_clock(context: EngineContext) -> Callable[[], datetime]:
     if not callable(clock):
         raise TypeError("the source's option clock must give times")
     return cast("Callable[[], datetime]", clock)
+
+
+def take_seconds(context: EngineContext, default: float | None) -> float | None:
+    """The option ``seconds``: when to end; None: when it is closed."""
+    value = context.options.get("seconds", default)
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError("the source's option seconds has the wrong type")
+    return value
+
+
+def take_on_state(context: EngineContext) -> OnState:
+    """The option ``on_state``, which takes each SourceState."""
+    on_state = context.options.get("on_state", ignore_state)
+    if not callable(on_state):
+        raise TypeError("the source's option on_state must take states")
+    return cast("OnState", on_state)
 
 
 def utc_now() -> datetime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
-import numpy as np
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
-from PIL import Image, ImageOps
 
 from privface_backend.domain.frames import Pixels
+from privface_backend.engines.sources.stills import decode_still
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
 
@@ -81,17 +79,21 @@ class SnapshotPoll:
         async with self._get() as response:
             return response.content_type.startswith("image/")
 
-    async def every(self, seconds: float, deadline: float) -> AsyncGenerator[Pixels, None]:
-        """A picture every so many seconds, until ``deadline``.
+    async def every(self, seconds: float, deadline: float | None) -> AsyncGenerator[Pixels, None]:
+        """A picture every so many seconds, until ``deadline``; None: for ever.
 
         Raises:
             PrivFaceError: ``link_unreachable``.
         """
         loop = asyncio.get_running_loop()
-        while (now := loop.time()) < deadline:
+        while deadline is None or loop.time() < deadline:
+            following = loop.time() + seconds
             data = await self._fetch()
-            yield await loop.run_in_executor(None, _decode, data, self._snapshots.max_pixels)
-            await asyncio.sleep(max(0.0, min(now + seconds, deadline) - loop.time()))
+            pixels = await loop.run_in_executor(None, decode_still, data, self._snapshots.max_pixels)
+            if pixels is None:
+                raise PrivFaceError(ErrorCode.LINK_UNREACHABLE, "The camera's snapshot is no picture that can be read.")
+            yield pixels
+            await asyncio.sleep(max(0.0, min(following, deadline or following) - loop.time()))
 
     @asynccontextmanager
     async def _get(self) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -142,17 +144,6 @@ def _check_status(response: aiohttp.ClientResponse) -> None:
             "The camera refused the request.",
             details={"status": response.status},
         )
-
-
-def _decode(data: bytes, max_pixels: int) -> Pixels:
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "BMP")) as picture:
-            if picture.width * picture.height <= max_pixels:
-                rgb = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.uint8)
-                return np.ascontiguousarray(rgb[:, :, ::-1])
-    except (OSError, SyntaxError, ValueError, IndexError, EOFError):
-        pass
-    raise PrivFaceError(ErrorCode.LINK_UNREACHABLE, "The camera's snapshot is no picture that can be read.")
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""How long to wait before the broker is tried again."""
+"""How long to wait before a connection that failed is tried again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 class Backoff:
     """Exponential with full jitter: a random part of ``first``, twice, four times … that, at most ``ceiling`` seconds.
 
-    ``refused``: the wait after a broker that answered and didn't let us in. ``settled``: a connection that held
+    ``refused``: the wait after a peer that answered and didn't let us in. ``settled``: a connection that held
     that long starts over at ``first``.
     """
 

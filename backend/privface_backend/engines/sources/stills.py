@@ -1,0 +1,36 @@
+"""Single pictures that a camera made."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from privface_backend.domain.frames import Pixels
+
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP")
+_DAMAGE: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    EOFError,
+    KeyError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
+
+def decode_still(data: bytes, max_pixels: int) -> Pixels | None:
+    """A picture's pixels, upright; None where it isn't whole, isn't one, or has too many pixels."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            if picture.width * picture.height <= max_pixels:
+                rgb = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.uint8)
+                return np.ascontiguousarray(rgb[:, :, ::-1])
+    except _DAMAGE:
+        pass
+    return None
