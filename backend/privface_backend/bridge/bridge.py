@@ -23,7 +23,7 @@ from privface_backend.bridge.pictures import AnyPicture
 from privface_backend.bridge.settings import MOST_CAMERAS, CameraFeed, camera_name_problem
 from privface_backend.bridge.sources import BACKOFF, SourceFeed
 from privface_backend.bridge.strength import Strength
-from privface_backend.mqtt.backoff import Backoff
+from privface_backend.domain.backoff import Backoff
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.slugs import make_slug
 from privface_backend.mqtt.topics import Topics

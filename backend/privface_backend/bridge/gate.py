@@ -72,11 +72,10 @@ class Gate:
         return True
 
     def due(self) -> float | None:
-        """When the next picture may be taken, now or later; None: not before something happens."""
-        now = self._clock()
-        if not self._enabled or (self.rules.on_demand and not self._in_burst(now)):
+        """From when on the next picture may be taken; None: not before something happens."""
+        if not self._enabled or (self.rules.on_demand and not self._in_burst(self._clock())):
             return None
-        return max(now, self._last + self.rules.interval, self._rest_until)
+        return max(self._last + self.rules.interval, self._rest_until)
 
     def take(self) -> Turn | None:
         """Take the turn if it is due now."""

@@ -16,8 +16,8 @@ import aiohttp
 from privface_backend.bridge.clock import BackendClock
 from privface_backend.bridge.deliver import Answer, Wishes
 from privface_backend.bridge.jpeg import encode_picture
+from privface_backend.domain.backoff import Backoff
 from privface_backend.domain.frames import Pixels
-from privface_backend.mqtt.backoff import Backoff
 from privface_backend.protocol import (
     API_VERSION,
     MIN_API_VERSION,

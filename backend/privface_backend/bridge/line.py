@@ -89,10 +89,9 @@ class CameraLine:
         self._wake()
 
     def note_source(self, state: str) -> None:
-        """How the camera's source stands, in a word."""
-        if state != self.source:
-            lost = state != "connected"
-            _LOGGER.log(logging.WARNING if lost else logging.INFO, "The source of %s is %s", self.camera, state)
+        """How the camera's source stands, in a word: connecting, connected or lost. It logs by itself."""
+        if state == "lost" and self.source != "lost":
+            self.counts.lost += 1
         self.source = state
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,12 +136,12 @@ class CameraLine:
         """The newest picture, when its turn has come and somebody is there to take it."""
         while True:
             ask_again = self._follow_receiver()
-            now = self._parts.monotonic()
             if self._waiting is None:
                 await self.wait(ask_again)
                 continue
             picture, arrived = self._waiting
-            due, left = self.gate.due(), arrived + self._parts.keep_seconds - now
+            due, now = self.gate.due(), self._parts.monotonic()
+            left = arrived + self._parts.keep_seconds - now
             if due is None:
                 self._drop_unwanted()
             elif left <= 0:
@@ -152,6 +151,8 @@ class CameraLine:
                 await self.wait(min(delay, left))
             elif (turn := self.gate.take()) is not None:
                 self._waiting = None
+                # Whoever fetches looks whether more are wanted.
+                self._wake()
                 return picture, arrived, turn
 
     def _follow_receiver(self) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from privface_backend.bridge.listeners import Listener
-from privface_backend.mqtt.backoff import Backoff
+from privface_backend.domain.backoff import Backoff
 from privface_backend.mqtt.connection import (
     ConnectError,
     Connection,

@@ -8,16 +8,16 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from privface_backend.bridge.line import CameraLine
 from privface_backend.bridge.pictures import PixelPicture
 from privface_backend.bridge.settings import CameraFeed
+from privface_backend.domain.backoff import Backoff
 from privface_backend.errors import PrivFaceError, SettingsError
-from privface_backend.mqtt.backoff import Backoff
 from privface_backend.pipeline.links import AddressLink, LinkPolicy
 from privface_backend.pipeline.pictures import PictureLimits
-from privface_backend.plugins.ports import EngineContext, Source
+from privface_backend.plugins.ports import EngineContext, Source, SourceState
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.plugins.weightless import NoWeights
@@ -106,7 +106,6 @@ class SourceFeed:
             async with contextlib.aclosing(source.frames()) as frames:
                 async for frame in frames:
                     self._frames += 1
-                    self._line.note_source("connected")
                     self._line.offer(
                         PixelPicture(
                             camera=self._line.camera,
@@ -119,8 +118,6 @@ class SourceFeed:
         except PrivFaceError as error:
             _LOGGER.debug("The source of %s: %s", self._line.camera, error.message)
             self._line.note_source("lost")
-        else:
-            self._line.note_source("over")
 
     async def open(self) -> Source:
         """The source, made for what is set.
@@ -138,17 +135,19 @@ class SourceFeed:
             "card": FrameCard(camera=self._line.camera, captured_at=self._clock(), source=FrameSource.LINK),
             "clock": self._clock,
             "seconds": None,
-            "on_state": self._line.note_source,
+            "on_state": self._note,
         }
+        limits: dict[str, object] = {"max_bytes": self._limits.bytes, "max_pixels": self._limits.pixels}
         if self._policy is not None:
             link = cast("AddressLink", await self._policy.check(self._feed.address or ""))
-            return "link", common | {
+            return "link", common | limits | {
                 "address": link.address,
                 "peer": link.peer,
                 "snapshot_seconds": self._feed.interval,
-                "max_bytes": self._limits.bytes,
-                "max_pixels": self._limits.pixels,
             }
         if self._feed.webcam is not None:
             return "webcam", common | {"index": self._feed.webcam}
-        return "folder", common | {"path": cast("Any", self._feed.folder)}
+        return "folder", common | limits | {"path": self._feed.folder}
+
+    def _note(self, state: SourceState) -> None:
+        self._line.note_source(state.state)

@@ -12,8 +12,8 @@ import aiohttp
 
 from privface_backend.bridge.bridge import Bridge, MakeListener, Timing
 from privface_backend.bridge.http import BACKOFF, HttpDeliver
+from privface_backend.domain.backoff import Backoff
 from privface_backend.errors import SettingsError
-from privface_backend.mqtt.backoff import Backoff
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.settings import Settings
 
