@@ -21,7 +21,7 @@ from privface_backend.bridge.link import STATE_SECONDS, BridgeLink
 from privface_backend.bridge.listeners import BackendListener, Listener, PictureListener, TriggerListener
 from privface_backend.bridge.pictures import AnyPicture
 from privface_backend.bridge.settings import MOST_CAMERAS, CameraFeed, camera_name_problem
-from privface_backend.bridge.sources import BACKOFF, SourceFeed
+from privface_backend.bridge.sources import BACKOFF, SourceFeed, SourceOpener
 from privface_backend.bridge.strength import Strength
 from privface_backend.domain.backoff import Backoff
 from privface_backend.mqtt.settings import MqttSettings
@@ -85,7 +85,7 @@ class Bridge:
         self._clock: Final = clock
         self._registry: Final = registry or Registry()
         self._timing: Final = timing or Timing()
-        self._limits: Final = _limits(settings)
+        self._limits: Final = picture_limits(settings)
         self._pool: Final = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="privface-bridge")
         self._parts: Final = _make_parts(settings, self._registry, deliver, self._pool)
         self._lines: Final[dict[str, CameraLine]] = {}
@@ -181,14 +181,8 @@ class Bridge:
     def _make_feeds(self) -> Iterator[SourceFeed]:
         for camera, feed in self._settings.cameras.items():
             if feed.way in _POLLED:
-                yield SourceFeed(
-                    self._lines[camera],
-                    feed,
-                    registry=self._registry,
-                    limits=self._limits,
-                    clock=self._clock,
-                    backoff=self._timing.sources,
-                )
+                opener = SourceOpener(camera, feed, registry=self._registry, limits=self._limits, clock=self._clock)
+                yield SourceFeed(self._lines[camera], opener, self._timing.sources)
 
     def _make_link(self, mqtt: MqttSettings, others: Sequence[MakeListener]) -> BridgeLink:
         cameras, topics = self._settings.cameras, Topics(mqtt.base_topic)
@@ -213,7 +207,8 @@ class Bridge:
         )
 
 
-def _limits(settings: Settings) -> PictureLimits:
+def picture_limits(settings: Settings) -> PictureLimits:
+    """What is taken in of a picture."""
     return PictureLimits(
         bytes=settings.pipeline.picture_megabytes * _MEGABYTE,
         pixels=settings.pipeline.picture_megapixels * 1_000_000,
@@ -224,7 +219,7 @@ def _make_parts(settings: Settings, registry: Registry, deliver: Deliver, pool: 
     keep = settings.bridge.keep_seconds
     workshop = Workshop(
         registry=registry,
-        limits=_limits(settings),
+        limits=picture_limits(settings),
         keep=timedelta(seconds=keep),
         longest=settings.pipeline.working_size,
     )

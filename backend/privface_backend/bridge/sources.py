@@ -49,31 +49,61 @@ def address_policy(camera: str, address: str) -> LinkPolicy:
     )
 
 
-class SourceFeed:
-    """One camera's source, made anew each time that it is opened: so a host that moved is found again."""
+class SourceOpener:
+    """Makes one camera's source, anew each time: so a host that moved is found again."""
 
     def __init__(
         self,
-        line: CameraLine,
+        camera: str,
         feed: CameraFeed,
         *,
         registry: Registry,
         limits: PictureLimits,
         clock: Callable[[], datetime],
-        backoff: Backoff = BACKOFF,
     ) -> None:
         """Take over what to open; nothing is opened yet.
 
         Raises:
             SettingsError: the address can't be used.
         """
-        self._line: Final = line
+        self.camera: Final = camera
         self._feed: Final = feed
         self._registry: Final = registry
         self._limits: Final = limits
         self._clock: Final = clock
+        self._policy: Final = None if feed.address is None else address_policy(camera, feed.address)
+
+    async def open(self, *, seconds: float | None, on_state: Callable[[SourceState], None]) -> Source:
+        """The source. ``seconds``: when to end; None: when it is closed.
+
+        Raises:
+            PrivFaceError: ``link_not_allowed``, ``link_unreachable``, ``engine_unknown``, ``engine_missing``.
+        """
+        name, options = await self._options()
+        card = FrameCard(camera=self.camera, captured_at=self._clock(), source=FrameSource.LINK)
+        common = {"card": card, "clock": self._clock, "seconds": seconds, "on_state": on_state}
+        context = EngineContext(weights=NoWeights(), options={**common, **options})
+        return cast("Source", self._registry.create(EngineKind.SOURCE, name, context))
+
+    async def _options(self) -> tuple[str, dict[str, object]]:
+        """The plugin's name, and what it alone is made with."""
+        limits: dict[str, object] = {"max_bytes": self._limits.bytes, "max_pixels": self._limits.pixels}
+        if self._policy is not None:
+            link = cast("AddressLink", await self._policy.check(self._feed.address or ""))
+            address = {"address": link.address, "peer": link.peer, "snapshot_seconds": self._feed.interval}
+            return "link", limits | address
+        if self._feed.webcam is not None:
+            return "webcam", {"index": self._feed.webcam}
+        return "folder", limits | {"path": self._feed.folder}
+
+
+class SourceFeed:
+    """One camera's source, for its line."""
+
+    def __init__(self, line: CameraLine, opener: SourceOpener, backoff: Backoff = BACKOFF) -> None:
+        self._line: Final = line
+        self._opener: Final = opener
         self._backoff: Final = backoff
-        self._policy: Final = None if feed.address is None else address_policy(line.camera, feed.address)
         self._frames = 0
 
     async def run(self) -> None:
@@ -102,7 +132,7 @@ class SourceFeed:
 
     async def _read(self) -> None:
         try:
-            source = await self.open()
+            source = await self._opener.open(seconds=None, on_state=self._note)
             async with contextlib.aclosing(source.frames()) as frames:
                 async for frame in frames:
                     self._frames += 1
@@ -116,38 +146,10 @@ class SourceFeed:
                         )
                     )
         except PrivFaceError as error:
-            _LOGGER.debug("The source of %s: %s", self._line.camera, error.message)
+            # What was lost while it was open has been logged by the source.
+            level = logging.DEBUG if self._line.source == "lost" else logging.WARNING
+            _LOGGER.log(level, "The source of %s can't be opened: %s", self._line.camera, error.message)
             self._line.note_source("lost")
-
-    async def open(self) -> Source:
-        """The source, made for what is set.
-
-        Raises:
-            PrivFaceError: ``link_not_allowed``, ``link_unreachable``, ``engine_unknown``, ``engine_missing``.
-        """
-        name, options = await self._options()
-        context = EngineContext(weights=NoWeights(), options=options)
-        return cast("Source", self._registry.create(EngineKind.SOURCE, name, context))
-
-    async def _options(self) -> tuple[str, dict[str, object]]:
-        """The plugin's name and what it is made with."""
-        common: dict[str, object] = {
-            "card": FrameCard(camera=self._line.camera, captured_at=self._clock(), source=FrameSource.LINK),
-            "clock": self._clock,
-            "seconds": None,
-            "on_state": self._note,
-        }
-        limits: dict[str, object] = {"max_bytes": self._limits.bytes, "max_pixels": self._limits.pixels}
-        if self._policy is not None:
-            link = cast("AddressLink", await self._policy.check(self._feed.address or ""))
-            return "link", common | limits | {
-                "address": link.address,
-                "peer": link.peer,
-                "snapshot_seconds": self._feed.interval,
-            }
-        if self._feed.webcam is not None:
-            return "webcam", common | {"index": self._feed.webcam}
-        return "folder", common | limits | {"path": self._feed.folder}
 
     def _note(self, state: SourceState) -> None:
         self._line.note_source(state.state)
