@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from privface_backend.bridge.anonymizing import Workshop
 from privface_backend.bridge.deliver import Deliver
@@ -40,8 +40,17 @@ _POLLED: Final = frozenset({"address", "webcam", "folder"})
 _MEGABYTE: Final = 1024 * 1024
 
 Offer = Callable[[AnyPicture], None]
-MakeListener = Callable[[Offer], Listener]
-"""Makes something that listens on the broker and offers pictures, such as Frigate's."""
+
+
+class Companion(Listener, Protocol):
+    """What listens on the broker and offers pictures in its own way, such as Frigate's part. ``run`` is its whole
+    life; without a broker it only runs."""
+
+    async def run(self) -> None: ...
+
+
+MakeCompanion = Callable[[Offer], Companion]
+"""Makes one, for the bridge that takes its pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +68,7 @@ def bridge_id(settings: Settings) -> str:
 
 
 class Bridge:
-    """Runs the bridge. ``mqtt``: the broker; None: without one. ``listeners`` make others that listen there.
+    """Runs the bridge. ``mqtt``: the broker; None: without one. ``companions`` make others that listen there.
 
     ``run`` is its whole life. All methods are for one event loop.
     """
@@ -72,7 +81,7 @@ class Bridge:
         mqtt: MqttSettings | None,
         clock: Callable[[], datetime],
         registry: Registry | None = None,
-        listeners: Sequence[MakeListener] = (),
+        companions: Sequence[MakeCompanion] = (),
         timing: Timing | None = None,
     ) -> None:
         """Take over what to do; nothing is opened yet.
@@ -93,7 +102,8 @@ class Bridge:
         self._running = False
         self._refused_names = 0
         self._backend: BackendListener | None = None
-        self._link: Final = None if mqtt is None else self._make_link(mqtt, listeners)
+        self._companions: Final = tuple(make(self.offer) for make in companions)
+        self._link: Final = None if mqtt is None else self._make_link(mqtt)
         for camera, feed in settings.cameras.items():
             self._add(camera, feed)
         self._feeds: Final = tuple(self._make_feeds())
@@ -151,6 +161,8 @@ class Bridge:
             yield "mqtt", self._link.run
         for line in self.lines:
             yield f"camera {line.camera}", line.run
+        for companion in self._companions:
+            yield "companion", companion.run
         for feed in self._feeds:
             yield "source", partial(self._fetch, feed)
 
@@ -184,7 +196,7 @@ class Bridge:
                 opener = SourceOpener(camera, feed, registry=self._registry, limits=self._limits, clock=self._clock)
                 yield SourceFeed(self._lines[camera], opener, self._timing.sources)
 
-    def _make_link(self, mqtt: MqttSettings, others: Sequence[MakeListener]) -> BridgeLink:
+    def _make_link(self, mqtt: MqttSettings) -> BridgeLink:
         cameras, topics = self._settings.cameras, Topics(mqtt.base_topic)
         # Base64 takes a third more, and JSON something besides.
         largest = self._limits.bytes * 3 // 2
@@ -194,7 +206,7 @@ class Bridge:
             self._backend,
             PictureListener(cameras, self._settings.bridge, line_of=self.line, clock=self._clock, most_bytes=largest),
             TriggerListener(cameras, self.line),
-            *(make(self.offer) for make in others),
+            *self._companions,
         ]
         return BridgeLink(
             mqtt,

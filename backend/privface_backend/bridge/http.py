@@ -33,6 +33,8 @@ _API: Final = "/api/v1"
 _LONGEST_ANSWER: Final = 256 * 1024
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15.0, connect=5.0)
 _TOUCH_SECONDS: Final = 60.0
+_MEETING_SECONDS: Final = 0.05
+_MOST_KINDS: Final = 100
 _DENIED: Final = frozenset({401, 403, 429})
 _UNAVAILABLE: Final = frozenset({502, 504})
 BACKOFF: Final = Backoff(first=0.5, ceiling=10.0)
@@ -62,7 +64,8 @@ class HttpDeliver:
         self._backoff: Final = backoff
         self._not_before = float("-inf")
         self._failures = 0
-        self._refused: set[str] = set()
+        self._refused: Final[set[str]] = set()
+        self._met = False
         self.backend_clock: Final = BackendClock()
         self.state = "connecting"
 
@@ -73,6 +76,10 @@ class HttpDeliver:
         return Wishes()
 
     def ready_in(self) -> float:
+        # The first picture's time is right if what the backend's clock shows is known by then.
+        return max(self._wait(), 0.0 if self._met else _MEETING_SECONDS)
+
+    def _wait(self) -> float:
         return max(0.0, self._not_before - self._monotonic())
 
     async def send(self, card: FrameCard, packed: bytes) -> Answer:
@@ -84,9 +91,11 @@ class HttpDeliver:
     async def keep_in_touch(self) -> None:
         """Ask now and then what the backend is, and what its clock shows."""
         while True:
-            await asyncio.sleep(self.ready_in())
-            await self._ask("GET", f"{self._url}{_API}/info", None, self._judge_info)
-            await asyncio.sleep(_TOUCH_SECONDS)
+            await asyncio.sleep(self._wait())
+            answer = await self._ask("GET", f"{self._url}{_API}/info", None, self._judge_info)
+            if answer is not Answer.AWAY:
+                self._met = True
+                await asyncio.sleep(_TOUCH_SECONDS)
 
     async def _ask(
         self,
@@ -158,7 +167,7 @@ class HttpDeliver:
         level = logging.DEBUG if self.state == "away" else logging.WARNING
         _LOGGER.log(level, "The backend can't be reached (%s); pictures are dropped until it can", why)
         self.state = "away"
-        if self.ready_in() <= 0:
+        if self._wait() <= 0:
             # Several pictures on their way fail together: that is one failure.
             self._failures += 1
             self._not_before = self._monotonic() + self._backoff.delay(self._failures)
@@ -177,7 +186,8 @@ class HttpDeliver:
 
     def _warn_once(self, kind: str, text: str) -> None:
         level = logging.DEBUG if kind in self._refused else logging.WARNING
-        self._refused.add(kind)
+        if len(self._refused) < _MOST_KINDS:
+            self._refused.add(kind)
         _LOGGER.log(level, "%s", text)
 
 

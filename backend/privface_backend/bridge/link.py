@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -58,6 +59,7 @@ class BridgeLink:
             largest=largest,
         )
         self._trouble: str | None = None
+        self._mistakes: Final[set[str]] = set()
         self._first: Final = asyncio.Event()
         self.connected = False
 
@@ -131,7 +133,19 @@ class BridgeLink:
     async def _listen(self, connection: Connection) -> None:
         async for topic, payload, retained in connection.messages():
             for listener in self._listeners:
-                listener.take(topic, payload, retained=retained)
+                self._hand_over(listener, topic, payload, retained=retained)
+
+    def _hand_over(self, listener: Listener, topic: str, payload: bytes, *, retained: bool) -> None:
+        """One message that a listener can't take, by a mistake of ours, must not end the connection for all."""
+        try:
+            listener.take(topic, payload, retained=retained)
+        except Exception as error:  # noqa: BLE001  # its own text could quote anything
+            kind, place = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+        else:
+            return
+        level = logging.DEBUG if kind in self._mistakes else logging.ERROR
+        self._mistakes.add(kind)
+        _LOGGER.log(level, "%s failed: %s\n%s", type(listener).__name__, kind, place)
 
     async def _tell(self, connection: Connection) -> None:
         await connection.publish(self._status_topic, ONLINE, qos=1, retain=True)

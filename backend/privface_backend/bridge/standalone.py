@@ -10,7 +10,7 @@ from typing import Final
 
 import aiohttp
 
-from privface_backend.bridge.bridge import Bridge, MakeListener, Timing
+from privface_backend.bridge.bridge import Bridge, MakeCompanion, Timing
 from privface_backend.bridge.http import BACKOFF, HttpDeliver
 from privface_backend.domain.backoff import Backoff
 from privface_backend.errors import SettingsError
@@ -57,7 +57,7 @@ async def open_bridge(
     settings: Settings,
     *,
     clock: Callable[[], datetime] = utc_now,
-    listeners: Sequence[MakeListener] = (),
+    companions: Sequence[MakeCompanion] = (),
     timing: Timing | None = None,
     backoff: Backoff = BACKOFF,
 ) -> AsyncIterator[Bridge]:
@@ -71,7 +71,7 @@ async def open_bridge(
     connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
         deliver = HttpDeliver(session, settings.bridge.backend, settings.bridge.token, clock=clock, backoff=backoff)
-        yield Bridge(settings, deliver, mqtt=broker_of(settings), clock=clock, listeners=listeners, timing=timing)
+        yield Bridge(settings, deliver, mqtt=broker_of(settings), clock=clock, companions=companions, timing=timing)
 
 
 def keep_memory_small() -> None:

@@ -26,8 +26,8 @@ def anonymize(pixels: Pixels, anonymizer: Anonymizer, parameter: int, longest: i
         raise
     except Exception as error:
         raise PrivFaceError(ErrorCode.ANONYMIZER_FAILED, "The frame couldn't be anonymized and was dropped.") from error
-    if np.shape(done) != small.shape or done.dtype != np.uint8:
-        raise PrivFaceError(ErrorCode.ANONYMIZER_FAILED, "The anonymizer's answer is no picture of the same size.")
+    if np.shape(done) != small.shape or done.dtype != np.uint8 or np.may_share_memory(done, small):
+        raise PrivFaceError(ErrorCode.ANONYMIZER_FAILED, "The anonymizer's answer is no new picture of the same size.")
     return done
 
 
