@@ -194,10 +194,10 @@ def print_rates(halves: Sequence[tuple[People, ScoreModel]]) -> None:
             ]
             for kernel in KERNELS:
                 named[kernel] += [
-                    decide(ranking.rank(one.seen[kernel].vector, one.seen[kernel].level), rules).person_id is not None
+                    decide(ranking.rank(seen.vector, seen.strength), rules).person_id is not None
                     for ranking in rankings
                     for one in strangers_of(people)
-                    if kernel in one.seen
+                    if (seen := one.seen.get(kernel)) is not None
                 ]
         print(f"{naming:12}{100 * naming.rate:10.2f}" + "".join(f"{100 * np.mean(named[k]):8.2f}" for k in KERNELS))
 

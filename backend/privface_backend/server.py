@@ -24,6 +24,8 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.mqtt.discovery import keep_telling
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.application import create_application
+from privface_backend.rest.compreface import compreface_routes
+from privface_backend.rest.deepstack import deepstack_routes
 from privface_backend.rest.server import make_runner
 from privface_backend.rest.sifis import ancestor_routes
 from privface_backend.settings import Settings
@@ -42,7 +44,8 @@ async def run_server(settings: Settings) -> AsyncIterator[tuple[Backend, dict[st
         PrivFaceError: ``port_in_use``, or what ``open_backend`` raises.
     """
     async with open_backend(settings) as backend:
-        runner = make_runner(create_application(backend.services, more_routes=ancestor_routes(settings)))
+        routes = (*ancestor_routes(settings), *deepstack_routes(settings), *compreface_routes(settings))
+        runner = make_runner(create_application(backend.services, more_routes=routes))
         await runner.setup()
         try:
             listener = _listen(settings.server.host, settings.server.port)

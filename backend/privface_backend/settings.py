@@ -143,6 +143,17 @@ class AncestorSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropInSettings:
+    """The routes of other engines, for programs that speak to those: ``deepstack`` (CodeProject.AI's, too) and
+    ``compreface``. ``without_token``: where recognizing needs no token: never, loopback (this computer only) or always;
+    changing who is enrolled always needs one."""
+
+    deepstack: bool = False
+    compreface: bool = False
+    without_token: str = "never"  # noqa: S105  # where the token may be missing, no token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
     """How long events are kept."""
 
@@ -184,6 +195,7 @@ class Settings:
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     links: LinkSettings = field(default_factory=LinkSettings)
     sifis: AncestorSettings = field(default_factory=AncestorSettings)
+    dropin: DropInSettings = field(default_factory=DropInSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -273,6 +285,7 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("discovery", "url"): _web_address,
     ("links", "seconds"): between(1, 3600),
     ("sifis", "without_token"): one_of("never", "loopback", "always"),
+    ("dropin", "without_token"): one_of("never", "loopback", "always"),
     ("retention", "event_days"): between(0, 3650),
     ("memory", "hours"): between(0, 720),
     ("log", "level"): one_of("debug", "info", "warning", "error"),

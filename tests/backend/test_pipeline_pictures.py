@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from privface_backend.domain.frames import Pixels
+from privface_backend.domain.geometry import Size
 from privface_backend.errors import PrivFaceError
-from privface_backend.pipeline.pictures import PictureLimits, decode_picture, looks_like_picture
+from privface_backend.pipeline.pictures import PictureLimits, decode_picture, looks_like_picture, picture_size
 from privface_backend.protocol import ErrorCode
 
 LIMITS = PictureLimits(pixels=1_000_000)
@@ -322,3 +323,19 @@ def test_damage_never_raises_anything_else(
     assert found.ndim == 3
     assert found.shape[2] == 3
     assert found.size // 3 <= LIMITS.pixels
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_the_size_of_a_picture_is_that_of_the_upright_one(kind: str, value: int) -> None:
+    data = encode(colors().resize((960, 720)), kind, exif=orientation(value))
+    shown = decode_picture(data, LIMITS, longest=320)
+    height, width = shown.shape[:2]
+    assert picture_size(data, Size(width, height)) == (Size(960, 720) if value < 5 else Size(720, 960))
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense"])
+def test_what_is_no_picture_has_no_size(data: bytes) -> None:
+    with pytest.raises(PrivFaceError) as refused:
+        picture_size(data, Size(4, 3))
+    assert refused.value.code is ErrorCode.PICTURE_FORMAT

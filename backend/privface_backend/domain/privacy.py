@@ -12,6 +12,8 @@ MAX_KERNEL: Final = 255
 """The largest kernel size: sigma 38.6 px, six times what hides a face 60 px wide."""
 
 CLEAR_METHOD: Final = "none"
+BLUR_METHOD: Final = "gaussian"
+"""What a lens out of focus comes nearest to."""
 
 
 def sigma_of_kernel(kernel: int) -> float:

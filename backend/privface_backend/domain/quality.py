@@ -11,9 +11,15 @@ from typing import Final
 import numpy as np
 
 from privface_backend.domain.faces import DetectedFace
+from privface_backend.domain.privacy import BLUR_METHOD, PrivacyLevel
 from privface_backend.protocol import Reason
 
 _LEAST_WEIGHT: Final = 0.05
+_SOFT: Final = -0.5
+"""Under this sharpness, where one face in six is, something blurred the face besides its anonymization."""
+_FADING: Final = 60.0
+"""By how much sharpness falls for each unit of r that a clear face is blurred with."""
+_MOST_BESIDES: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,18 @@ class FaceQuality:
     brightness: float | None = None
     contrast: float | None = None
     weight: float = 1.0
+
+    def strength(self, level: PrivacyLevel) -> PrivacyLevel:
+        """How strongly a face of this anonymization is blurred in all: out of focus, or by motion, besides.
+
+        Blurs add up as their variances do. Such a face is compared with the templates of that strength, and held
+        against its threshold.
+        """
+        if self.sharpness is None or self.sharpness >= _SOFT:
+            return level
+        besides = min(_MOST_BESIDES, (_SOFT - self.sharpness) / _FADING)
+        method = BLUR_METHOD if level.is_clear else level.method
+        return PrivacyLevel(method, float(np.hypot(level.relative, besides)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

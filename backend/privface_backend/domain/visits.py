@@ -68,6 +68,11 @@ class VisitFace:
     quality: FaceQuality
     vector: Vector | None = field(default=None, repr=False)
 
+    @property
+    def strength(self) -> PrivacyLevel:
+        """How strongly it is blurred in all."""
+        return self.quality.strength(self.level)
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Evidence:
@@ -151,8 +156,9 @@ class Visit:
         """The faces by strength, each group as the weighted mean of its embeddings; the weightiest groups."""
         groups: dict[PrivacyLevel, list[VisitFace]] = {}
         for face in self.faces:
-            rounded = round(face.level.relative / _LEVEL_STEP) * _LEVEL_STEP
-            groups.setdefault(PrivacyLevel(face.level.method, rounded), []).append(face)
+            strength = face.strength
+            rounded = round(strength.relative / _LEVEL_STEP) * _LEVEL_STEP
+            groups.setdefault(PrivacyLevel(strength.method, rounded), []).append(face)
         remembered = [_remember(group) for group in groups.values()]
         return tuple(sorted(remembered, key=lambda face: -face.weight)[:_MOST_LEVELS])
 
@@ -248,9 +254,9 @@ def _remember(group: Sequence[VisitFace]) -> RememberedFace:
     weights = [face.quality.weight for face in group]
     total = sum(weights)
     vectors = [face.vector for face in group if face.vector is not None]
-    relative = sum(weight * face.level.relative for weight, face in zip(weights, group, strict=True)) / total
+    relative = sum(weight * face.strength.relative for weight, face in zip(weights, group, strict=True)) / total
     return RememberedFace(
-        level=PrivacyLevel(group[0].level.method, relative),
+        level=PrivacyLevel(group[0].strength.method, relative),
         weight=total,
         vector=normalized(np.average(vectors, axis=0, weights=weights)),
     )
@@ -258,5 +264,5 @@ def _remember(group: Sequence[VisitFace]) -> RememberedFace:
 
 def _weigh(face: VisitFace, ranker: Ranker) -> _Evidence:
     assert face.vector is not None  # noqa: S101  # only usable faces are weighed
-    weighed = WeighedFace(weight=face.quality.weight, ranked=ranker.rank(face.vector, face.level))
+    weighed = WeighedFace(weight=face.quality.weight, ranked=ranker.rank(face.vector, face.strength))
     return _Evidence(captured_at=face.captured_at, face=face, weighed=weighed)

@@ -45,7 +45,7 @@ def decide_faces(looks: Iterable[ClipLook], scorer: Scorer) -> Iterator[ClipDeci
     for one in looks:
         for face in one.look.faces:
             if face.vector is not None:
-                named = scorer.score(face.vector, face.level).named
+                named = scorer.score(face.vector, face.quality.strength(face.level)).named
                 yield ClipDecision(
                     frame=one.frame,
                     seconds=one.seconds,

@@ -125,7 +125,7 @@ def _search(gallery: Gallery, probe: Probe, bar: QualityBar) -> _Result:
     if probe.sighting is None:
         return _Result(probe=probe, scored=None)
     scorer = gallery.without(probe.without_face, probe.without_person)
-    scored = scorer.score(probe.sighting.vector, probe.sighting.level)
+    scored = scorer.score(probe.sighting.vector, probe.sighting.strength)
     return _Result(probe=probe, scored=scored if scored.ranked else None, usable=probe.sighting.usable(bar))
 
 

@@ -112,7 +112,7 @@ def _judge(
         return _Judged(pair=pair)
     template = Template(face_id="first", person_id="first", level=first.level, vector=first.vector)
     kind = GalleryKind(subject.gallery or GalleryKind.SENT)
-    scored = make_scorer(kind, [template], measuring.rules).score(second.vector, second.level)
+    scored = make_scorer(kind, [template], measuring.rules).score(second.vector, second.strength)
     return _Judged(
         pair=pair,
         score=scored.ranked[0].score,

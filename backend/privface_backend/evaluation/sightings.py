@@ -54,6 +54,11 @@ class Sighting:
     face: DetectedFace | None = field(default=None, repr=False)
     quality: FaceQuality | None = None
 
+    @property
+    def strength(self) -> PrivacyLevel:
+        """How strongly the face is blurred in all."""
+        return self.level if self.quality is None else self.quality.strength(self.level)
+
     def judge(self, bar: QualityBar) -> Reason:
         """``OK``, or why the pipeline would not use the face."""
         reason = Reason.OK if self.face is None else bar.judge(self.face, self.level.relative)

@@ -93,7 +93,7 @@ def _judge_face(
     if observed.vector is None:
         decision = Decision(outcome=Outcome.UNUSABLE, reason=observed.reason, usable=0)
     else:
-        ranked = ranker.rank(observed.vector, observed.level)
+        ranked = ranker.rank(observed.vector, observed.quality.strength(observed.level))
         decision = decide(ranked, rules)
     candidate = decision.candidate
     person_id = decision.person_id

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from privface_backend.domain.frames import Pixels
+from privface_backend.domain.geometry import Size
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
 
@@ -91,6 +92,23 @@ def decode_picture(data: bytes, limits: PictureLimits, longest: int | None = Non
         raise _unidentified(data) from None
     except _DAMAGE as error:
         raise _unreadable(data, error) from None
+
+
+def picture_size(data: bytes, shown: Size) -> Size:
+    """The size of the picture in a file, upright. ``shown``: the size that ``decode_picture``, or what came after, gave
+    it, which tells whether it was turned: the header is not decoded further.
+
+    Raises:
+        PrivFaceError: as ``decode_picture``.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            width, height = picture.size
+    except UnidentifiedImageError:
+        raise _unidentified(data) from None
+    except _DAMAGE as error:
+        raise _unreadable(data, error) from None
+    return Size(width, height) if (width >= height) == (shown.width >= shown.height) else Size(height, width)
 
 
 def _check_size(width: int, height: int, limits: PictureLimits) -> None:

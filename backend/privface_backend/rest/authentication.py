@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import math
 import re
@@ -73,6 +74,19 @@ def bearer_token(request: web.Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
+def basic_token(request: web.Request) -> str | None:
+    """The token in the Authorization header of a caller whose settings have room for an address only, as
+    ``http://any:TOKEN@host``; None where there is none."""
+    scheme, _, encoded = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return ""
+    return password or user
+
+
 async def authorize(request: web.Request, scope: Scope) -> Grant:
     """Let the request pass if its token allows ``scope``.
 
@@ -141,6 +155,14 @@ def check_home(request: web.Request) -> None:
         raise PrivFaceError(
             ErrorCode.FORBIDDEN, "Without a token, only programs at home are served, no pages of other sites."
         )
+
+
+def may_lack_token(request: web.Request, without_token: str) -> bool:
+    """Whether the request needs no token where callers exist that know none: ``never``, ``loopback`` (from this
+    computer; a browser's page is never local) or ``always``."""
+    if without_token == "loopback":  # noqa: S105  # where the token may be missing, no token
+        return is_local(request) and not any(name.lower().startswith("sec-fetch-") for name in request.headers)
+    return without_token == "always"  # noqa: S105  # where the token may be missing, no token
 
 
 def is_local(request: web.Request) -> bool:

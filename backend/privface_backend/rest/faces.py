@@ -76,7 +76,7 @@ async def _enroll_each(services: Services, person: Person, order: _Order) -> _Do
             face = await services.recognition.represent(file.data, claimed=order.claims[place], choice=order.choice)
             enrolled.append(await _add(services, person, face, file))
         except PrivFaceError as error:
-            if error.code not in _OF_ONE_FILE:
+            if error.code not in OF_ONE_FILE:
                 raise
             refused.append((place, error))
     return enrolled, refused
@@ -91,7 +91,8 @@ async def _enroll_versions(services: Services, person: Person, order: _Order) ->
     return [await _add(services, person, represented.face, order.files[first])], list(represented.refused.items())
 
 
-_OF_ONE_FILE: Final = frozenset(
+# What is wrong with one file says nothing about the next.
+OF_ONE_FILE: Final = frozenset(
     {
         ErrorCode.PICTURE_UNREADABLE,
         ErrorCode.PICTURE_TRUNCATED,
@@ -259,7 +260,7 @@ OPERATIONS: Final = (
             ErrorCode.BAD_REQUEST,
             ErrorCode.BAD_FRAME_CARD,
             ErrorCode.BODY_TOO_LARGE,
-            *sorted(_OF_ONE_FILE),
+            *sorted(OF_ONE_FILE),
             ErrorCode.CONTRACT_MISMATCH,
             ErrorCode.WEIGHTS_MISSING,
             ErrorCode.OVERLOADED,

@@ -7,6 +7,9 @@ import logging
 import re
 import time
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from typing import Final
 from uuid import uuid4
 
@@ -22,6 +25,16 @@ REQUEST_ID: Final = "X-Request-Id"
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ID_KEY: Final = web.RequestKey("request_id", str)
 _BEGUN_KEY: Final = web.RequestKey("begun", web.StreamResponse)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorShape:
+    """How the errors of a route are written whose shapes are not ours."""
+
+    write: Callable[[PrivFaceError], web.Response]
+
+
+_SHAPE_KEY: Final = web.RequestKey("error shape", ErrorShape)
 
 _RETRY_SECONDS: Final = 1
 _HEADERS: Final = {
@@ -56,6 +69,17 @@ def begin(request: web.Request, response: web.StreamResponse) -> None:
     """Say that ``response``, of lines or a websocket, is on its way: an error from now on becomes its last line, or
     closes the websocket."""
     request[_BEGUN_KEY] = response
+
+
+def shape_errors(shape: ErrorShape, handler: Handler) -> Handler:
+    """The handler, with its errors in that shape, whatever they are."""
+
+    @wraps(handler)
+    async def handle(request: web.Request) -> web.StreamResponse:
+        request[_SHAPE_KEY] = shape
+        return await handler(request)
+
+    return handle
 
 
 def error_document(error: PrivFaceError, request: web.Request) -> dict[str, object]:
@@ -128,6 +152,9 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
 async def _answer(
     request: web.Request, error: PrivFaceError, headers: dict[str, str] | None = None
 ) -> web.StreamResponse:
+    shape: ErrorShape | None = request.get(_SHAPE_KEY)
+    if shape is not None:
+        return shape.write(error)
     document = error_document(error, request)
     begun: web.StreamResponse | None = request.get(_BEGUN_KEY)
     if isinstance(begun, web.WebSocketResponse):

@@ -21,7 +21,7 @@ from privface_backend.pipeline.intake import Seen
 from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink
 from privface_backend.plugins.ports import Source
 from privface_backend.protocol import AppliedBy, ErrorCode, FrameCard, FrameSource, Privacy, Requestor, Scope
-from privface_backend.rest.authentication import authorize, is_local
+from privface_backend.rest.authentication import authorize, may_lack_token
 from privface_backend.rest.documents import LONGEST_CAMERA_NAME, read_flag
 from privface_backend.rest.services import SERVICES, Services
 from privface_backend.rest.sifis_labels import Sightings
@@ -105,13 +105,6 @@ async def _enter(request: web.Request) -> Services:
     if hdrs.AUTHORIZATION in request.headers or not may_lack_token(request, services.settings.sifis.without_token):
         await authorize(request, Scope.IDENTIFY)
     return services
-
-
-def may_lack_token(request: web.Request, without_token: str) -> bool:
-    """Whether the request needs no token: the ancestor had none. A browser's page is never local."""
-    if without_token == "loopback":  # noqa: S105  # where the token may be missing, no token
-        return is_local(request) and not any(name.lower().startswith("sec-fetch-") for name in request.headers)
-    return without_token == "always"  # noqa: S105  # where the token may be missing, no token
 
 
 def _question(request: web.Request, services: Services) -> Question:

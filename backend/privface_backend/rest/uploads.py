@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import parse_qs
 
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -30,11 +31,12 @@ _RAW: Final = ("image/", "video/", "application/octet-stream")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadedFile:
     """A file that was sent. ``name``: the last part of the name that it was given, which opens nothing;
-    ``media_type``: what the sender says that it is."""
+    ``media_type``: what the sender says that it is; ``part``: what the form calls it."""
 
     data: bytes = field(repr=False)
     name: str | None = field(default=None, repr=False)
     media_type: str = "application/octet-stream"
+    part: str = "file"
 
     @property
     def is_video(self) -> bool:
@@ -89,7 +91,7 @@ async def read_upload(request: web.Request) -> Upload:
     try:
         async with asyncio.timeout(_SECONDS):
             if media_type == MULTIPART:
-                return await _read_form(request, limit)
+                return await _read_form(request, limit, _is_called_file)
             if media_type.startswith(_RAW) and request.body_exists:
                 return await _read_raw(request, limit)
     except TimeoutError:
@@ -99,6 +101,30 @@ async def read_upload(request: web.Request) -> Upload:
         "There is no file in the request.",
         allowed="multipart/form-data with a part called file, or a body of type image/* or video/*",
     )
+
+
+async def read_form(request: web.Request, is_file: Callable[[BodyPartReader], bool]) -> Upload:
+    """A form of either kind, multipart or URL-encoded; without a body, one without files and fields.
+
+    ``is_file``: which parts of a multipart form are files.
+
+    Raises:
+        PrivFaceError: ``bad_request``, ``body_too_large``, ``timeout``.
+    """
+    if request.content_type == MULTIPART:
+        limit = request.app[SERVICES].settings.server.body_megabytes * MEGABYTE
+        _check_announced(request, limit)
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return await _read_form(request, limit, is_file)
+        except TimeoutError:
+            raise PrivFaceError(ErrorCode.TIMEOUT, "The request's body took too long.") from None
+    try:
+        text = (await read_limited(request, _FIELD_BYTES)).decode()
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_PARTS, errors="strict")
+    except ValueError:
+        raise _bad_form() from None
+    return Upload(files=(), fields=fields)
 
 
 async def read_limited(request: web.Request, limit: int) -> bytes:
@@ -124,7 +150,11 @@ async def _read_raw(request: web.Request, limit: int) -> Upload:
     )
 
 
-async def _read_form(request: web.Request, limit: int) -> Upload:
+def _is_called_file(part: BodyPartReader) -> bool:
+    return part.name == "file"
+
+
+async def _read_form(request: web.Request, limit: int, is_file: Callable[[BodyPartReader], bool]) -> Upload:
     files: list[UploadedFile] = []
     fields: dict[str, list[str]] = {}
     card = request.headers.get(CARD_HEADER)
@@ -139,10 +169,10 @@ async def _read_form(request: web.Request, limit: int) -> Upload:
                 return Upload(files=tuple(files), fields=fields)
             if not isinstance(part, BodyPartReader):
                 raise _bad_form()
-            is_file = part.name == "file"
-            data = await _collect(_chunks(part), left if is_file else min(left, _FIELD_BYTES))
+            holds_file = is_file(part)
+            data = await _collect(_chunks(part), left if holds_file else min(left, _FIELD_BYTES))
             left -= len(data)
-            if is_file:
+            if holds_file:
                 files.append(_file(part, data))
             elif part.name:
                 fields.setdefault(part.name, []).append(data.decode())
@@ -174,7 +204,7 @@ def _file(part: BodyPartReader, data: bytes) -> UploadedFile:
     name = (part.filename or "").replace("\\", "/").rpartition("/")[2]
     shown = "".join(letter for letter in name if letter.isprintable())[:255]
     media_type = part.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream").partition(";")[0].strip().lower()
-    return UploadedFile(data=data, name=shown or None, media_type=media_type)
+    return UploadedFile(data=data, name=shown or None, media_type=media_type, part=part.name or "")
 
 
 def _check_announced(request: web.Request, limit: int) -> None:
