@@ -217,3 +217,11 @@ def test_where_nobody_is_enrolled(home: Home) -> None:
     done = home.run("identify", "ada.png", "--data-dir", "another", "--json")
     assert done.lines[0]["faces"][0]["reason"] == "nobody_enrolled"
     assert done.code == Exit.OK
+
+
+def test_on_a_terminal_a_video_shows_how_far_it_is(home: Home) -> None:
+    (home.root / "film.mp4").write_bytes(video([pixels(ADA)] * 30))
+    code, shown = home.run_on_terminal("identify", "film.mp4")
+    assert code == Exit.OK
+    assert "film.mp4" in shown
+    assert "/30" in shown

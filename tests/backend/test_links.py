@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privface_backend.errors import PrivFaceError, SettingsError
-from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink, is_refused
+from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink, is_refused, owner_link
 from privface_backend.protocol import ErrorCode
 from privface_backend.settings import LinkSettings
 
@@ -33,6 +33,8 @@ HOSTS = {
     "nat64.lan": ["64:ff9b::7f00:1"],
     "sixtofour.lan": ["2002:7f00:1::"],
 }
+
+CAMERAS = {"good.example", "cam.lan", "cam6.lan", "evil.example", "localhost"}
 
 
 async def resolve(host: str) -> Sequence[str]:
@@ -368,3 +370,54 @@ async def test_whatever_is_asked_only_the_listed_host_is_opened(text: str, start
         assert found.address.partition("://")[2].partition("/")[0].rpartition("@")[2] == "good.example"
         assert ".." not in found.address.split("/")
     assert set(asked) <= {"good.example"}
+
+
+@pytest.mark.parametrize(
+    ("configured", "opened", "peer", "name"),
+    [
+        ("rtsp://cam.lan/stream1", "rtsp://cam.lan/stream1", CAMERA, "cam.lan"),
+        ("RTSP://user:p%40ss@CAM.lan:554/s?x=1", "rtsp://user:p%40ss@cam.lan/s?x=1", CAMERA, "cam.lan"),
+        ("http://cam6.lan:8080", "http://cam6.lan:8080/", "fd12::20", "cam6.lan"),
+        ("rtsp://127.0.0.1:8554/live", "rtsp://127.0.0.1:8554/live", "127.0.0.1", "127.0.0.1"),
+        ("rtsp://localhost/live", "rtsp://localhost/live", "127.0.0.1", "localhost"),
+    ],
+)
+async def test_an_address_that_the_owner_configured(configured: str, opened: str, peer: str, name: str) -> None:
+    link = await owner_link(configured, resolve)
+    assert (link.address, link.peer, link.name) == (opened, peer, name)
+    assert "p%40ss" not in repr(link)
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [
+        "",
+        "0",
+        "porch",
+        "file:///etc/passwd",
+        "ftp://cam.lan/x",
+        "rtsp://cam.lan/*",
+        "rtsp://cam.lan/../x",
+        "rtsp://cam.lan/%2e%2e/x",
+        "rtsp://user:pass:word@cam.lan/x",
+        "http://2130706433/",
+        "http://169.254.169.254/latest",
+        "http://metadata.google.internal/",
+        *(
+            f"rtsp://{host}/live"
+            for host in HOSTS
+            if host.split(".")[0] in {"inside", "half", "mapped", "cloud", "cloud6"}
+        ),
+        *(f"rtsp://{host}/live" for host in sorted(HOSTS.keys() - CAMERAS)),
+    ],
+)
+async def test_an_owners_address_is_read_as_strictly(configured: str) -> None:
+    with pytest.raises(PrivFaceError) as caught:
+        await owner_link(configured, resolve)
+    assert caught.value.code is ErrorCode.LINK_NOT_ALLOWED
+
+
+async def test_an_owners_host_may_have_no_address_yet() -> None:
+    with pytest.raises(PrivFaceError) as caught:
+        await owner_link("rtsp://later.lan/live", resolve)
+    assert caught.value.code is ErrorCode.LINK_UNREACHABLE

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import socket
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
@@ -417,6 +418,32 @@ async def test_a_caller_that_hangs_up_stops_the_video(tmp_path: Path) -> None:
             response.close()
         await until(lambda: EndlessSource.closed == 1)
         assert (await api.identify(picture(ADA))).status == 200
+
+
+async def test_a_caller_that_hangs_up_while_nothing_is_found_stops_the_video_at_once(tmp_path: Path) -> None:
+    """Nothing is written meanwhile that could fail: the lane is free, and the file's thread is gone."""
+    film = video([pixels()] * 600)
+    async with running(tmp_path) as api:
+        headers = {"Content-Type": "video/mp4", "Authorization": f"Bearer {api.tokens[Scope.IDENTIFY]}"}
+        finished = api.backend.core.lane.counts.finished
+        asked = asyncio.ensure_future(api.session.post(api.url + IDENTIFY, data=film, headers=headers))
+        await until(lambda: api.backend.core.lane.counts.finished > finished + 3)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        await until(lambda: api.backend.core.lane.depth == 0 and not reading())
+        assert api.backend.core.lane.counts.finished < finished + 600
+
+
+def reading() -> bool:
+    return any(thread.name.startswith("privface-video") for thread in threading.enumerate())
+
+
+async def test_a_video_tells_how_far_it_is_where_that_is_wanted(api: Api) -> None:
+    reply = await api.identify(video([pixels(), pixels(ADA), pixels(), pixels()]), "?progress=1")
+    told = [line["progress"] for line in reply.lines if "progress" in line]
+    assert told[0] == {"frames": 1, "of": 4, "seconds": 0.0, "of_seconds": pytest.approx(0.4), "percent": 25.0}
+    assert told[-1] == {"frames": 4, "of": 4, "seconds": 0.3, "of_seconds": pytest.approx(0.4), "percent": 100.0}
+    assert [line["frame"] for line in reply.lines if "frame" in line] == [1]
 
 
 async def test_a_running_request_is_finished_when_the_server_stops(api: Api) -> None:

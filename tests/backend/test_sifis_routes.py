@@ -315,6 +315,34 @@ async def test_the_link_ends_when_the_client_goes(tmp_path: Path) -> None:
             await until(lambda: api.backend.services.lane.depth == 0)
 
 
+@pytest.mark.parametrize("hangs", [False, True], ids=["playing", "hanging"])
+async def test_another_client_stops_the_link(tmp_path: Path, hangs: bool) -> None:
+    film = b"" if hangs else encode([pixels(ADA)] * 20, kind="mpegts")
+    async with rtsp_server(film) as camera:
+        address = f"rtsp://127.0.0.1:{camera.port}/live"
+        async with serving(tmp_path, links=LinkSettings(allow=(address,), seconds=3600)) as api:
+            await enroll(api, "Ada", ADA, "Ada.jpg")
+            path = f"/cam_face_recognition/{quote(address, safe='')}/17/"
+            asked = asyncio.create_task(ask(api, f"{path}{TAIL}?detail=1"))
+            await until(lambda: any(request.startswith("PLAY") for request in camera.requests), seconds=30)
+            if not hangs:
+                await events(api, 1)
+            # Nobody else's is stopped, and not by just anybody.
+            other = await ask(api, f"{path}{ID}/NSSD/another", method="DELETE")
+            assert (other[0], other[1]["error"]["code"]) == (404, "not_found")
+            away = await ask(api, f"{path}{TAIL}", method="DELETE", headers={"X-Forwarded-For": "192.168.1.5"})
+            assert away[0] == 401
+            assert not asked.done()
+            assert await ask(api, f"{path}{TAIL}", method="DELETE") == (200, {"stopped": 1})
+            async with asyncio.timeout(10):
+                status, answer = await asked
+            assert status == 200
+            assert bool(answer["labels"]) is not hangs
+            again = await ask(api, f"{path}{TAIL}", method="DELETE")
+            assert again[0] == 404
+        await until(lambda: camera.open_connections == 0, seconds=30)
+
+
 async def test_a_camera_that_is_not_there(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

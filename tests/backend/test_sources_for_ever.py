@@ -134,6 +134,23 @@ async def test_a_camera_that_comes_later_is_found() -> None:
     assert told[-1].state == "connected"
 
 
+async def test_a_camera_whose_address_changes_is_found_again() -> None:
+    told: list[SourceState] = []
+    found = iter(["", "127.0.0.1"])
+
+    async def find_peer() -> str:
+        peer = next(found, "127.0.0.1")
+        if not peer:
+            raise PrivFaceError(ErrorCode.LINK_UNREACHABLE, "The camera's host has no address.")
+        return peer
+
+    async with camera(stream=Mjpeg()) as address:
+        named = address.replace("127.0.0.1", "camera.invalid")
+        async with aclosing(link(f"{named}/stream", told, find_peer=find_peer).frames()) as frames:
+            await anext(frames)
+    assert [one.reason for one in told if one.state == "lost"] == ["The camera's host has no address."]
+
+
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 async def test_closing_is_quick_even_while_the_camera_hangs(scheme: str) -> None:
     loop = asyncio.get_running_loop()

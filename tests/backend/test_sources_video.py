@@ -19,7 +19,7 @@ from privface_backend.domain.frames import Frame
 from privface_backend.engines.sources.video import VideoLimits, VideoSource
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
-from privface_backend.plugins.ports import EngineContext, Source
+from privface_backend.plugins.ports import EngineContext, Source, VideoLength
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode, FrameCard
@@ -214,3 +214,57 @@ def test_the_registry_makes_it_from_its_options(tmp_path: Path) -> None:
     assert (made.name, made.limits.bytes, "secret" in repr(made)) == ("video", 7, False)
     with pytest.raises(TypeError, match="data"):
         Registry().create(EngineKind.SOURCE, "video", EngineContext(weights=store))
+
+
+async def test_a_file_is_read_as_it_goes_along(tmp_path: Path) -> None:
+    data = encode([scene(number) for number in range(7)], rate=10)
+    path = tmp_path / "film.mp4"
+    path.write_bytes(data)
+    lengths: list[VideoLength] = []
+    film = VideoSource(data=path, card=CARD, limits=VideoLimits(bytes=None, seconds=None), on_length=lengths.append)
+    frames = [frame async for frame in film.frames()]
+    for frame, expected in zip(frames, await read(data), strict=True):
+        assert frame.pixels.tobytes() == expected.pixels.tobytes()
+        assert frame.card.captured_at == expected.card.captured_at
+    assert [(length.frames, round(length.seconds or 0.0, 3)) for length in lengths] == [(7, 0.7)]
+
+
+async def test_a_film_that_is_longer_than_memory_should_hold(tmp_path: Path) -> None:
+    """Only what is looked at is read: the file's end is a hole of many gigabytes."""
+    path = tmp_path / "film.ts"
+    path.write_bytes(encode([scene(1)] * 30, kind="mpegts"))
+    os.truncate(path, 64 << 30)
+    film = VideoSource(data=path, card=CARD, limits=VideoLimits(bytes=None, seconds=None))
+    async with aclosing(film.frames()) as frames:
+        assert [(await anext(frames)).index for _ in range(3)] == [0, 1, 2]
+    await until(lambda: threads() == 0)
+
+
+@pytest.mark.parametrize(("name", "code"), [("none.mp4", ErrorCode.NOT_FOUND), (".", ErrorCode.VIDEO_UNREADABLE)])
+async def test_a_file_that_cannot_be_opened(tmp_path: Path, name: str, code: ErrorCode) -> None:
+    film = VideoSource(data=tmp_path / name, card=CARD, limits=VideoLimits())
+    with pytest.raises(PrivFaceError) as caught:
+        await anext(film.frames())
+    assert caught.value.code is code
+    assert str(tmp_path) not in str(caught.value)
+
+
+async def test_a_pipe_is_no_film(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "film.mp4")
+    end = os.open(tmp_path / "film.mp4", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        film = VideoSource(data=tmp_path / "film.mp4", card=CARD, limits=VideoLimits())
+        with pytest.raises(PrivFaceError) as caught:
+            await anext(film.frames())
+    finally:
+        os.close(end)
+    assert caught.value.code is ErrorCode.VIDEO_UNREADABLE
+
+
+@pytest.mark.parametrize(("kind", "frames"), [("mp4", 7), ("matroska", 7), ("avi", 7), ("h264", None)])
+async def test_how_long_a_video_is(kind: str, frames: int | None) -> None:
+    lengths: list[VideoLength] = []
+    data = encode([scene(1)] * 7, kind=kind, codec="mpeg4" if kind == "avi" else "libx264")
+    film = VideoSource(data=data, card=CARD, limits=VideoLimits(), on_length=lengths.append)
+    assert len([frame async for frame in film.frames()]) == 7
+    assert lengths[0].frames == frames

@@ -30,6 +30,7 @@ from privface_backend.rest.openapi import describe
 from privface_backend.rest.server import make_runner
 from privface_backend.rest.stream import StreamRules
 from privface_backend.rest.uploads import CARD_HEADER
+from privface_backend.rest.videos import VideoRules
 from privface_backend.settings import EngineSettings, Settings
 
 DESCRIPTION: dict[str, Any] = describe(OPERATIONS)
@@ -245,6 +246,7 @@ async def running(
     directory: Path,
     *,
     stream_rules: StreamRules | None = None,
+    video_rules: VideoRules | None = None,
     ready: bool = True,
     registry: Registry | None = None,
     more_routes: Sequence[web.AbstractRouteDef] = (),
@@ -257,7 +259,9 @@ async def running(
         tokens = {}
         for scope in (Scope.IDENTIFY, Scope.ENROLL, Scope.ADMIN):
             tokens[scope] = await backend.core.storage.call(backend.core.tokens.create, scope.value, {scope})
-        app = create_application(backend.services, stream_rules=stream_rules, more_routes=more_routes)
+        app = create_application(
+            backend.services, stream_rules=stream_rules, video_rules=video_rules, more_routes=more_routes
+        )
         async with contextlib.AsyncExitStack() as server, aiohttp.ClientSession() as session:
             port = await server.enter_async_context(serve(app, "127.0.0.1", 0))
             yield Api(backend=backend, session=session, port=port, tokens=tokens, stop=server.aclose)

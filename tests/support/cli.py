@@ -84,6 +84,30 @@ class Home:
         )
         return Ended(code=done.returncode, out=done.stdout, err=done.stderr)
 
+    def run_on_terminal(self, *arguments: str | Path) -> tuple[int, str]:
+        """Run a command to its end with a terminal for its progress; its exit code, and what that showed."""
+        ours, theirs = os.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "privface_backend", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            env={**self.environment, "TERM": "xterm", "COLUMNS": "120"},
+            cwd=self.root,
+        )
+        os.close(theirs)
+        shown = bytearray()
+        try:
+            # Linux ends a terminal that nobody holds any more with an error.
+            with contextlib.suppress(OSError):
+                while part := os.read(ours, 65536):
+                    shown += part
+            return process.wait(SECONDS), shown.decode()
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
+
     @contextlib.contextmanager
     def start(self, *arguments: str | Path, **variables: str) -> Iterator[Child]:
         """Run a command until the block ends."""

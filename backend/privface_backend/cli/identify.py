@@ -15,20 +15,22 @@ from privface_backend.cli.engines import with_engine
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.files import VIDEOS, read, walk
 from privface_backend.cli.invocation import Invocation
-from privface_backend.cli.output import complain, explain, progress, say, say_json
+from privface_backend.cli.output import Bar, complain, explain, progress, say, say_json
 from privface_backend.cli.session import run_command
 from privface_backend.core import Core
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.pictures import looks_like_picture
 from privface_backend.pipeline.recognition import Timed
-from privface_backend.plugins.ports import EngineContext, Source
+from privface_backend.plugins.ports import EngineContext, Source, VideoLength
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import FaceResult, FrameCard, Outcome, Privacy
 from privface_backend.settings import Settings
 
 _MEGABYTE: Final = 1024 * 1024
+# Bytes that tell a picture from a video.
+_HEAD: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,32 +79,33 @@ async def _identify_all(core: Core, paths: Sequence[Path], wish: _Wish) -> int:
     if not paths:
         complain("There are no pictures or videos.")
     unread = 0
-    with progress("Looking", len(paths), as_json=wish.json) as advance:
+    with progress("Looking", len(paths), as_json=wish.json) as bar:
         for path in paths:
             try:
-                async with aclosing(_look(core, path, wish)) as looks:
+                async with aclosing(_look(core, path, wish, bar)) as looks:
                     async for frame, timed in looks:
                         _print(core, path, frame, timed, wish)
             except PrivFaceError as error:
                 unread += 1
                 _print_trouble(path, error, wish)
-            advance()
+            bar.end_part()
+            bar()
     return unread
 
 
-async def _look(core: Core, path: Path, wish: _Wish) -> AsyncGenerator[tuple[int, Timed], None]:
+async def _look(core: Core, path: Path, wish: _Wish, bar: Bar) -> AsyncGenerator[tuple[int, Timed], None]:
     """A picture, or the frames of a video that have a face; the last frame of one that has none at all."""
-    limits = core.settings.pipeline
-    is_video = path.suffix.lower() in VIDEOS
-    data = read(path, _MEGABYTE * (limits.video_megabytes if is_video else limits.picture_megabytes))
-    if looks_like_picture(data) or not is_video:
+    if path.suffix.lower() not in VIDEOS or looks_like_picture(read(path, _HEAD)):
+        data = read(path, _MEGABYTE * core.settings.pipeline.picture_megabytes)
         yield 0, await core.recognition.identify(data, default=wish.privacy)
         return
     last: tuple[int, Timed] | None = None
     shown = False
-    async with aclosing(_video(core, path, data).frames()) as frames:
+    lengths: list[VideoLength] = []
+    async with aclosing(_video(core, path, lengths).frames()) as frames:
         async for frame in frames:
             last = frame.index, await core.recognition.identify_pixels(frame.pixels, default=wish.privacy)
+            bar.show_part(path.name, frame.index + 1, lengths[0].frames)
             if last[1].judgement.faces:
                 shown = True
                 yield last
@@ -110,14 +113,16 @@ async def _look(core: Core, path: Path, wish: _Wish) -> AsyncGenerator[tuple[int
         yield last
 
 
-def _video(core: Core, path: Path, data: bytes) -> Source:
+def _video(core: Core, path: Path, lengths: list[VideoLength]) -> Source:
+    """The video's frames, which are read from the file as they are looked at; ``lengths`` gets how long it is."""
     limits = core.settings.pipeline
     options = {
-        "data": data,
+        "path": path,
         "card": FrameCard(camera=path.name[:64], captured_at=datetime.now(UTC)),
-        "max_bytes": limits.video_megabytes * _MEGABYTE,
+        "max_bytes": None,
         "max_seconds": limits.video_seconds,
         "max_pixels": limits.picture_megapixels * 1_000_000,
+        "on_length": lengths.append,
     }
     source: Source = core.registry.create(EngineKind.SOURCE, "video", EngineContext(weights=core.weights), options)
     return source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,10 @@ from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visits import Visits, VisitTiming
 from privface_backend.plugins.ports import Source
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Outcome, Phase, Privacy, Reason, StreamMessage
+
+# How often, and after how many seconds each time, a frame that can wait asks for its turn again.
+_PATIENT_TRIES: Final = 240
+_PATIENT_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +131,27 @@ class Intake:
             self._cameras.count(card.camera, skipped=skipped)
         return self.tell(timed, card)
 
-    async def stream(self, source: Source, *, claimed: Privacy | None, default: Privacy) -> AsyncGenerator[Seen, None]:
-        """Every frame of a source, judged; its frames' cards say where they come from. Close it when done early."""
+    async def stream(
+        self, source: Source, *, claimed: Privacy | None, default: Privacy, patient: bool = False
+    ) -> AsyncGenerator[Seen, None]:
+        """Every frame of a source, judged; its frames' cards say where they come from. Close it when done early.
+        ``patient``: while the lane is full a frame waits, for a minute at most.
+
+        Raises:
+            PrivFaceError: what the source, ``Process.anonymize`` and the lane raise.
+        """
         async with contextlib.aclosing(source.frames()) as frames:
             async for frame in frames:
-                timed = await self._recognition.identify_pixels(frame.pixels, claimed=claimed, default=default)
+                tries = _PATIENT_TRIES if patient else 0
+                while True:
+                    try:
+                        timed = await self._recognition.identify_pixels(frame.pixels, claimed=claimed, default=default)
+                        break
+                    except PrivFaceError as error:
+                        if error.code is not ErrorCode.OVERLOADED or tries == 0:
+                            raise
+                    tries -= 1
+                    await asyncio.sleep(_PATIENT_SECONDS)
                 yield Seen(timed=timed, card=frame.card, frame=frame.index)
 
     def default_privacy(self, camera: str) -> Privacy:

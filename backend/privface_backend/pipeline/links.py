@@ -148,28 +148,9 @@ class LinkPolicy:
         if parts is None or not matching:
             raise _not_allowed()
         entry = next((entry for entry in matching if entry.parts.login == parts.login), matching[0])
-        peer = await self._peer(parts)
+        peer = await _find_peer(parts, self._resolve)
         login = parts.login if parts.login is not None else entry.parts.login
         return AddressLink(address=parts.to_address(login), peer=peer, name=self._name(entry))
-
-    async def _peer(self, parts: _Parts) -> str:
-        """The host's address, all of its addresses being allowed."""
-        literal = parts.literal
-        if literal is not None:
-            # Its entry names it, letter by letter: the owner means it, unless nobody can.
-            if _is_metadata(literal):
-                raise _not_allowed()
-            return str(literal)
-        try:
-            found = [ip_address(text.partition("%")[0]) for text in await self._resolve(parts.host)]
-        except (OSError, ValueError):
-            found = []
-        if not found:
-            raise PrivFaceError(ErrorCode.LINK_UNREACHABLE, "The camera's host has no address.")
-        own = parts.host == _OWN_NAME and all(address.is_loopback for address in found)
-        if not own and any(is_refused(address) for address in found):
-            raise _not_allowed("a host outside of this computer; to mean this computer, its IP address in links.allow")
-        return str(found[0])
 
     def _name(self, entry: _Entry) -> str:
         """The entry's host; with its number in the list where several have that host. A path can be a password."""
@@ -177,6 +158,41 @@ class LinkPolicy:
         if len(same) == 1:
             return entry.parts.host[:48]
         return f"{entry.parts.host[:48]}-{self._entries.index(entry) + 1}"
+
+
+async def owner_link(address: str, resolve: Resolve) -> AddressLink:
+    """What to open for an address that the owner configured: what the address is read as, and where it may lead, is as
+    strict as for a request; the configuration itself is the list. ``name`` is its host.
+
+    Raises:
+        PrivFaceError: ``link_not_allowed``; ``link_unreachable``: its host's name has no address (yet).
+    """
+    parts = _take_apart(address)
+    # A star at the end means something in links.allow only.
+    if parts is None or address.endswith("*"):
+        raise _not_allowed("rtsp, rtsps, http or https://host/path")
+    peer = await _find_peer(parts, resolve)
+    return AddressLink(address=parts.to_address(parts.login), peer=peer, name=parts.host[:48])
+
+
+async def _find_peer(parts: _Parts, resolve: Resolve) -> str:
+    """The host's address, all of its addresses being allowed."""
+    literal = parts.literal
+    if literal is not None:
+        # The owner named it, letter by letter: it is meant, unless nobody can mean it.
+        if _is_metadata(literal):
+            raise _not_allowed()
+        return str(literal)
+    try:
+        found = [ip_address(text.partition("%")[0]) for text in await resolve(parts.host)]
+    except (OSError, ValueError):
+        found = []
+    if not found:
+        raise PrivFaceError(ErrorCode.LINK_UNREACHABLE, "The camera's host has no address.")
+    own = parts.host == _OWN_NAME and all(address.is_loopback for address in found)
+    if not own and any(is_refused(address) for address in found):
+        raise _not_allowed("a host outside of this computer; to mean this computer, write its IP address")
+    return str(found[0])
 
 
 def is_refused(address: IPAddress) -> bool:

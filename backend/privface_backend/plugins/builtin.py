@@ -136,7 +136,7 @@ BUILTIN: Final[tuple[EngineSpec, ...]] = (
         name="video",
         factory=f"{_ENGINES}.sources.video:create",
         needs=("av",),
-        summary="The frames of a video that is held in memory.",
+        summary="The frames of a video, held in memory or in a file.",
     ),
     EngineSpec(
         kind=EngineKind.SOURCE,
@@ -151,6 +151,13 @@ BUILTIN: Final[tuple[EngineSpec, ...]] = (
         factory=f"{_ENGINES}.sources.webcam:create",
         needs=("cv2",),
         summary="A camera of this computer, by its index.",
+    ),
+    EngineSpec(
+        kind=EngineKind.SOURCE,
+        name="folder",
+        factory=f"{_ENGINES}.sources.folder:create",
+        needs=("watchfiles",),
+        summary="A folder that a camera uploads its pictures into, as over FTP.",
     ),
     EngineSpec(
         kind=EngineKind.SINK,

@@ -24,6 +24,7 @@ from privface_backend.rest import (
     people,
     strangers,
     stream,
+    videos,
 )
 from privface_backend.rest.authentication import ATTEMPTS, AttemptLimit, authorize
 from privface_backend.rest.middleware import answer_errors, log_access, set_headers
@@ -34,6 +35,7 @@ from privface_backend.rest.services import SERVICES, Services
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(
     chain(
         identify.OPERATIONS,
+        videos.OPERATIONS,
         cameras.OPERATIONS,
         people.OPERATIONS,
         faces.OPERATIONS,
@@ -55,6 +57,7 @@ def create_application(
     more_routes: Iterable[web.AbstractRouteDef] = (),
     registry: CollectorRegistry | None = None,
     stream_rules: stream.StreamRules | None = None,
+    video_rules: videos.VideoRules | None = None,
 ) -> web.Application:
     """The application. ``more_routes`` look at tokens themselves (``authentication.authorize``); ``registry`` takes
     the metrics, one application a registry."""
@@ -67,10 +70,12 @@ def create_application(
     app[info.INSTALLED] = info.describe_installed(services.registry)
     app[docs_page.DESCRIPTION] = describe(OPERATIONS)
     app[stream.STREAMS] = stream.Streams(stream_rules or stream.StreamRules())
+    app[videos.VIDEOS] = videos.Videos(video_rules)
     app[metrics.METRICS] = CollectorRegistry() if registry is None else registry
     metrics.register_metrics(app[metrics.METRICS], services)
     app.on_response_prepare.append(set_headers)
     app.on_shutdown.append(app[stream.STREAMS].close)
+    app.on_shutdown.append(app[videos.VIDEOS].close)
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _guarded(operation))
     app.router.add_routes(more_routes)

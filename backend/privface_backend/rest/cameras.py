@@ -11,7 +11,8 @@ from privface_backend.pipeline.cameras import Camera
 from privface_backend.pipeline.household import CameraState
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.documents import check_camera_name, read_card, read_object
-from privface_backend.rest.identify import CARD_PARAMETER, FRAME_ERRORS, event_ids, upload_body, visit_ids
+from privface_backend.rest.identifications import event_ids, visit_ids
+from privface_backend.rest.identify import CARD_PARAMETER, FRAME_ERRORS, upload_body
 from privface_backend.rest.middleware import request_id
 from privface_backend.rest.operations import API, JSON, Body, Operation, Parameter, answer_json, component
 from privface_backend.rest.services import SERVICES, Services

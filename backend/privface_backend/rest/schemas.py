@@ -66,6 +66,15 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+_ERROR: Final = record(
+    {
+        "code": _one_of(ErrorCode),
+        "message": _TEXT,
+        "allowed": {"type": "string", "description": "What would have been accepted."},
+        "details": {"type": "object"},
+    },
+    optional=("allowed", "details"),
+)
 _PERSON_AND_SCORES: Final = {
     "person_id": _TEXT_OR_NULL,
     "person": _TEXT_OR_NULL,
@@ -156,15 +165,7 @@ def _message(kind: StreamMessage, properties: Mapping[str, object]) -> Schema:
 COMPONENTS: Final[Mapping[str, Schema]] = {
     "Error": record(
         {
-            "error": record(
-                {
-                    "code": _one_of(ErrorCode),
-                    "message": _TEXT,
-                    "allowed": {"type": "string", "description": "What would have been accepted."},
-                    "details": {"type": "object"},
-                },
-                optional=("allowed", "details"),
-            ),
+            "error": _ERROR,
             "request_id": _TEXT,
         }
     ),
@@ -224,6 +225,29 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "events": {**list_of(_TEXT), "description": "The ids of the events that went out."},
         },
         optional=("detail", "events"),
+    ),
+    "VideoProgress": record(
+        {
+            "frames": {**_COUNT, "description": "Frames that were looked at."},
+            "of": {**_INTEGER_OR_NULL, "description": "Frames in all, as the file says; null: it doesn't."},
+            "seconds": {**_NUMBER, "description": "The video's time that was reached."},
+            "of_seconds": {**_NUMBER_OR_NULL, "description": "The video's length, as the file says."},
+            "percent": {"type": ["number", "null"], "minimum": 0, "maximum": 100},
+        },
+        description="How far a video has come.",
+    ),
+    "VideoProgressLine": record({"progress": component("VideoProgress")}),
+    "Video": record(
+        {
+            "id": _TEXT,
+            "state": {"type": "string", "enum": ["waiting", "looking", "done", "failed"]},
+            "progress": component("VideoProgress"),
+            "frames": {**list_of(component("Identification")), "description": "Those with a face, at most 200."},
+            "next": {**_COUNT, "description": "The value of after that goes on from here."},
+            "left_out": {**_COUNT, "description": "Frames that aren't told of because there are too many."},
+            "error": _or_null(_ERROR),
+        },
+        description="A video that is being looked at, or was.",
     ),
     "CameraIdentification": record(
         _IDENTIFICATION

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -22,6 +23,7 @@ from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink
 from privface_backend.plugins.ports import Source
 from privface_backend.protocol import AppliedBy, ErrorCode, FrameCard, FrameSource, Privacy, Requestor, Scope
 from privface_backend.rest.authentication import authorize, may_lack_token
+from privface_backend.rest.disconnects import until_gone
 from privface_backend.rest.documents import LONGEST_CAMERA_NAME, read_flag
 from privface_backend.rest.services import SERVICES, Services
 from privface_backend.rest.sifis_labels import Sightings
@@ -39,7 +41,6 @@ CAMERA: Final = "/{prefix:(?:[^/]+/)*}cam_face_recognition/{cam_link:.+}" + _TAI
 
 _LONGEST_NUMBER: Final = 6
 _LONGEST: Final = {"file_name": 255, "requestor_id": 256, "requestor_type": 64, "request_id": 256}
-_LOOK_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +70,44 @@ def ancestor_routes(settings: Settings) -> tuple[web.RouteDef, ...]:
     """
     if not settings.sifis.enabled:
         return ()
-    camera = partial(cam_face_recognition, LinkPolicy(settings.links, resolve_host))
+    looking = Looking()
+    camera = partial(cam_face_recognition, LinkPolicy(settings.links, resolve_host), looking)
     return (
         web.route("POST", CHECK_DIRECTORY, check_directory),
         web.route("POST", CAMERA, camera),
         web.route("GET", CAMERA, camera),
+        web.route("DELETE", CAMERA, partial(stop_cam_face_recognition, looking)),
     )
+
+
+class Looking:
+    """The requests that look at a camera now, by what their address says but for the privacy parameter."""
+
+    def __init__(self) -> None:
+        self._blocks: Final[defaultdict[tuple[str, ...], set[asyncio.Timeout]]] = defaultdict(set)
+
+    @contextmanager
+    def noted(self, request: web.Request, block: asyncio.Timeout) -> Iterator[None]:
+        """``block`` can be ended by another request, as long as this lasts."""
+        key = self._key(request)
+        self._blocks[key].add(block)
+        try:
+            yield
+        finally:
+            self._blocks[key].discard(block)
+            if not self._blocks[key]:
+                del self._blocks[key]
+
+    def stop(self, request: web.Request) -> int:
+        """End those of the address; how many."""
+        blocks = self._blocks.get(self._key(request), set())
+        for block in blocks:
+            block.reschedule(asyncio.get_running_loop().time())
+        return len(blocks)
+
+    @staticmethod
+    def _key(request: web.Request) -> tuple[str, ...]:
+        return tuple(request.match_info[name] for name in ("cam_link", "requestor_id", "requestor_type", "request_id"))
 
 
 async def check_directory(request: web.Request) -> web.Response:
@@ -87,8 +120,8 @@ async def check_directory(request: web.Request) -> web.Response:
     return await _answer(request, services, question, name, _look_at(services, question, file, card))
 
 
-async def cam_face_recognition(policy: LinkPolicy, request: web.Request) -> web.Response:
-    """Who is before a camera, for as long as ``links.seconds`` says or the client stays."""
+async def cam_face_recognition(policy: LinkPolicy, looking: Looking, request: web.Request) -> web.Response:
+    """Who is before a camera, for as long as ``links.seconds`` says, the client stays, and nobody stops it."""
     services = await _enter(request)
     question = _question(request, services)
     link = await policy.check(request.match_info["cam_link"])
@@ -96,7 +129,17 @@ async def cam_face_recognition(policy: LinkPolicy, request: web.Request) -> web.
         raise PrivFaceError(ErrorCode.CAMERA_DISABLED, "Recognition is switched off for this camera.")
     source = _open_link(services, link, question.card(services, link.name, FrameSource.LINK))
     stream = services.intake.stream(source, claimed=None, default=question.privacy)
-    return await _answer(request, services, question, link.name, stream, live=True)
+    return await _answer(request, services, question, link.name, stream, live=looking)
+
+
+async def stop_cam_face_recognition(looking: Looking, request: web.Request) -> web.Response:
+    """Stop looking at a camera: the request that began it is answered with what was seen until now."""
+    services = await _enter(request)
+    _question(request, services)
+    stopped = looking.stop(request)
+    if not stopped:
+        raise PrivFaceError(ErrorCode.NOT_FOUND, "No such request looks at a camera now.")
+    return web.json_response({"stopped": stopped})
 
 
 async def _enter(request: web.Request) -> Services:
@@ -186,42 +229,29 @@ async def _answer(
     file: str,
     frames: AsyncGenerator[Seen, None],
     *,
-    live: bool = False,
+    live: Looking | None = None,
 ) -> web.Response:
-    """Look at all frames while the client is there. ``live``: they show what is before a camera now."""
+    """Look at all frames while the client is there. ``live``: they show what is before a camera now, until that is told
+    to stop."""
     sightings = Sightings(
         file=file,
         database_path=services.settings.sifis.database_path,
         detailed=question.detailed,
         snapshot=services.index.snapshot,
     )
-    recording = services.intake.record(live=live)
-    connected = asyncio.timeout(None)
-    try:
-        async with connected, aclosing(frames):
-            watch = asyncio.create_task(_expire_when_gone(request, connected), name="client watch")
+    recording = services.intake.record(live=live is not None)
+    async with until_gone(request) as block, aclosing(frames):
+        with nullcontext() if live is None else live.noted(request, block):
             try:
                 async for seen in frames:
                     sightings.take(recording.take(seen))
             finally:
-                watch.cancel()
                 sightings.follow(recording.end()[0])
-    except TimeoutError:
-        # The client has gone: the answer goes nowhere.
-        if not connected.expired():
-            raise
     if question.detailed:
         return web.json_response(
             sightings.detail(request_id=question.request_id, requestor=question.requestor, privacy=question.privacy)
         )
     return web.json_response(sightings.labels())
-
-
-async def _expire_when_gone(request: web.Request, connected: asyncio.Timeout) -> None:
-    """End ``connected`` when the client hangs up; aiohttp tells a handler by the missing transport alone."""
-    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  # aiohttp has no event for it
-        await asyncio.sleep(_LOOK_SECONDS)
-    connected.reschedule(asyncio.get_running_loop().time())
 
 
 async def resolve_host(host: str) -> Sequence[str]:

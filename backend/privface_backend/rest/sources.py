@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
-from privface_backend.plugins.ports import EngineContext, Source
+from privface_backend.plugins.ports import EngineContext, Source, VideoLength
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.plugins.weightless import NoWeights
 from privface_backend.protocol import FrameCard
@@ -24,8 +25,10 @@ def make_source(services: Services, name: str, **options: object) -> Source:
     return cast("Source", services.registry.create(EngineKind.SOURCE, name, context))
 
 
-def make_video(services: Services, data: bytes, card: FrameCard) -> Source:
-    """The source of a video's frames, with the limits that are set."""
+def make_video(
+    services: Services, data: bytes, card: FrameCard, on_length: Callable[[VideoLength], None] | None = None
+) -> Source:
+    """The source of a video's frames, with the limits that are set. ``on_length`` is told how long it is."""
     limits = services.settings.pipeline
     return make_source(
         services,
@@ -35,4 +38,5 @@ def make_video(services: Services, data: bytes, card: FrameCard) -> Source:
         max_bytes=limits.video_megabytes * MEGABYTE,
         max_seconds=limits.video_seconds,
         max_pixels=limits.picture_megapixels * MEGAPIXEL,
+        **({} if on_length is None else {"on_length": on_length}),
     )

@@ -7,12 +7,12 @@ addresses may be opened is decided before (``pipeline.links``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import yarl
 from av.video.frame import VideoFrame
@@ -28,7 +28,7 @@ from privface_backend.engines.sources.connection import (
 )
 from privface_backend.engines.sources.decoding import AUTO, Decoding, check_hardware
 from privface_backend.engines.sources.handover import hand_newest
-from privface_backend.engines.sources.options import take_clock, take_on_state, take_option, take_seconds
+from privface_backend.engines.sources.options import take_clock, take_limit, take_on_state, take_option
 from privface_backend.engines.sources.snapshots import Snapshots, open_snapshots
 from privface_backend.engines.sources.stream import CameraStream, unreachable
 from privface_backend.engines.sources.upright import upright
@@ -37,6 +37,8 @@ from privface_backend.protocol import FrameCard
 
 Taken: TypeAlias = tuple[Pixels, datetime]
 """A frame, and when it came."""
+FindPeer: TypeAlias = Callable[[], Awaitable[str]]
+"""An IP address that may be connected to; a PrivFaceError where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +55,15 @@ class LinkTimes:
 class LinkSource:
     """A camera link's frames; a frame's ``captured_at`` is when it came.
 
-    ``peer``: the IP address to connect to instead of asking for the host's again; empty: ask. ``hardware``: what
-    decodes: "auto", "off", or a device's type.
+    ``peer``: the IP address to connect to instead of asking for the host's again; empty: ask. ``find_peer``: finds and
+    checks it anew for each connection, since a camera's may change. ``hardware``: what decodes: "auto", "off", or a
+    device's type.
     """
 
     address: str = field(repr=False)
     card: FrameCard = field(repr=False)
     peer: str = ""
+    find_peer: FindPeer | None = field(default=None, repr=False)
     times: LinkTimes = field(default_factory=LinkTimes)
     max_pixels: int = 25_000_000
     max_bytes: int = 20 * 1024 * 1024
@@ -98,8 +102,9 @@ class LinkSource:
     async def _connect(
         self, connection: Connection, decoding: Decoding, deadline: float | None
     ) -> AsyncGenerator[Taken, None]:
+        peer = self.peer if self.find_peer is None else await self.find_peer()
         if yarl.URL(self.address).scheme in {"http", "https"}:
-            async with open_snapshots(self._snapshots()) as pictures:
+            async with open_snapshots(self._snapshots(peer)) as pictures:
                 if pictures is not None:
                     async with aclosing(pictures.every(self.times.snapshot, deadline)) as polled:
                         async for pixels in polled:
@@ -107,7 +112,7 @@ class LinkSource:
                     return
         loop = asyncio.get_running_loop()
         seconds = None if deadline is None else deadline - loop.time()
-        read = partial(self._read, decoding)
+        read = partial(self._read, decoding, peer)
         async with aclosing(hand_newest(read, "privface-link", seconds, connection.skips)) as stream:
             async for picture, came_at in stream:
                 # Only what is taken costs the conversion.
@@ -120,20 +125,20 @@ class LinkSource:
             pass
         raise unreachable("The camera's frames can't be converted.")
 
-    def _snapshots(self) -> Snapshots:
+    def _snapshots(self, peer: str) -> Snapshots:
         return Snapshots(
             address=self.address,
-            peer=self.peer,
+            peer=peer,
             connect_seconds=self.times.connect,
             read_seconds=self.times.read,
             max_bytes=self.max_bytes,
             max_pixels=self.max_pixels,
         )
 
-    def _read(self, decoding: Decoding) -> Generator[tuple[VideoFrame, datetime], None, None]:
+    def _read(self, decoding: Decoding, peer: str) -> Generator[tuple[VideoFrame, datetime], None, None]:
         stream = CameraStream(
             address=self.address,
-            peer=self.peer,
+            peer=peer,
             connect_seconds=self.times.connect,
             read_seconds=self.times.read,
             max_pixels=self.max_pixels,
@@ -146,23 +151,26 @@ class LinkSource:
 def create(context: EngineContext) -> LinkSource:
     """Make the source.
 
-    Options: ``address`` (text), ``card`` (FrameCard), ``peer`` (the host's checked IP address), ``seconds`` (number:
-    when to end; None: when it is closed), ``connect_seconds``, ``read_seconds``, ``snapshot_seconds``, ``max_bytes``
-    (of a snapshot), ``max_pixels`` (of a frame), ``hardware`` (auto, off, or a device's type), ``clock`` (gives aware
-    times, on any thread), ``on_state`` (takes a SourceState).
+    Options: ``address`` (text), ``card`` (FrameCard), ``peer`` (the host's checked IP address) or ``find_peer`` (gives
+    it, asynchronously), ``seconds`` (number: when to end; None: when it is closed), ``connect_seconds``,
+    ``read_seconds``, ``snapshot_seconds``, ``max_bytes`` (of a snapshot), ``max_pixels`` (of a frame), ``hardware``
+    (auto, off, or a device's type), ``clock`` (gives aware times, on any thread), ``on_state`` (takes a SourceState).
 
     Raises:
         PrivFaceError: ``bad_request``: there is no such hardware.
     """
-    usual = LinkTimes()
+    usual, find_peer = LinkTimes(), context.options.get("find_peer")
+    if find_peer is not None and not callable(find_peer):
+        raise TypeError("the source's option find_peer must find addresses")
     return LinkSource(
         address=take_option(context, "address", str),
         card=take_option(context, "card", FrameCard),
         peer=take_option(context, "peer", str, ""),
+        find_peer=cast("FindPeer | None", find_peer),
         times=LinkTimes(
             connect=float(take_option(context, "connect_seconds", (int, float), usual.connect)),
             read=float(take_option(context, "read_seconds", (int, float), usual.read)),
-            total=take_seconds(context, usual.total),
+            total=take_limit(context, "seconds", usual.total),
             snapshot=float(take_option(context, "snapshot_seconds", (int, float), usual.snapshot)),
         ),
         max_pixels=take_option(context, "max_pixels", int, 25_000_000),

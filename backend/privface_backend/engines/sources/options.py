@@ -10,6 +10,7 @@ from privface_backend.engines.sources.connection import OnState, ignore_state
 from privface_backend.plugins.ports import EngineContext
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 
 def take_option(context: EngineContext, name: str, kind: type[T] | tuple[type[T], ...], default: T | None = None) -> T:
@@ -32,12 +33,12 @@ def take_clock(context: EngineContext) -> Callable[[], datetime]:
     return cast("Callable[[], datetime]", clock)
 
 
-def take_seconds(context: EngineContext, default: float | None) -> float | None:
-    """The option ``seconds``: when to end; None: when it is closed."""
-    value = context.options.get("seconds", default)
+def take_limit(context: EngineContext, name: str, default: N | None) -> N | None:
+    """The option called ``name``, a number; None: without a limit."""
+    value = context.options.get(name, default)
     if value is not None and not isinstance(value, int | float):
-        raise TypeError("the source's option seconds has the wrong type")
-    return value
+        raise TypeError(f"the source's option {name} has the wrong type")
+    return cast("N | None", value)
 
 
 def take_on_state(context: EngineContext) -> OnState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -22,6 +22,15 @@ _DAMAGE: Final = (
     struct.error,
     Image.DecompressionBombError,
 )
+
+
+def is_still(file: IO[bytes]) -> bool:
+    """Whether a file begins as a picture does."""
+    try:
+        with Image.open(file, formats=_FORMATS):
+            return True
+    except _DAMAGE:
+        return False
 
 
 def decode_still(data: bytes, max_pixels: int) -> Pixels | None:

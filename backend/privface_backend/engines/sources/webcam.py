@@ -26,9 +26,9 @@ from privface_backend.engines.sources.connection import (
 from privface_backend.engines.sources.handover import hand_newest
 from privface_backend.engines.sources.options import (
     take_clock,
+    take_limit,
     take_on_state,
     take_option,
-    take_seconds,
     utc_now,
 )
 from privface_backend.errors import PrivFaceError
@@ -37,7 +37,7 @@ from privface_backend.protocol import ErrorCode, FrameCard
 
 _LOGGER = logging.getLogger(__name__)
 
-SECONDS: Final = 30
+SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def create(context: EngineContext) -> WebcamSource:
     return WebcamSource(
         index=take_option(context, "index", int),
         card=take_option(context, "card", FrameCard),
-        seconds=take_seconds(context, SECONDS),
+        seconds=take_limit(context, "seconds", SECONDS),
         clock=take_clock(context),
         on_state=take_on_state(context),
     )
