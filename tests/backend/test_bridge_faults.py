@@ -335,3 +335,23 @@ async def test_an_address_that_nobody_may_open_is_refused_at_the_start(tmp_path:
     with pytest.raises(SettingsError, match=r"cameras\.a\.address"):
         async with bridging(settings):
             pass
+
+
+async def test_a_folder_that_a_camera_uploads_into(tmp_path: Path, api: Api) -> None:
+    folder = tmp_path / "uploads"
+    settings = make_settings(
+        tmp_path,
+        api.url,
+        port=None,
+        token=identify_token(api),
+        cameras={"shed": CameraFeed(folder=folder, interval=0.02)},
+    )
+    async with bridging(settings) as bridge:
+        shed = line(bridge, "shed")
+        await until(lambda: shed.source == "lost")
+        folder.mkdir()
+        await until(lambda: shed.source == "connected")
+        (folder / "half.jpg").write_bytes(DATA[: len(DATA) // 2])
+        (folder / "whole.jpg").write_bytes(DATA)
+        await until(lambda: shed.counts.sent == 1)
+        assert shed.counts.received == 1

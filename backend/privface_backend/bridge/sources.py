@@ -15,7 +15,7 @@ from privface_backend.bridge.pictures import PixelPicture
 from privface_backend.bridge.settings import CameraFeed
 from privface_backend.domain.backoff import Backoff
 from privface_backend.errors import PrivFaceError, SettingsError
-from privface_backend.pipeline.links import AddressLink, LinkPolicy
+from privface_backend.pipeline.links import LinkPolicy, owner_link
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.plugins.ports import EngineContext, Source, SourceState
 from privface_backend.plugins.registry import Registry
@@ -34,16 +34,17 @@ async def resolve_host(host: str) -> Sequence[str]:
     return [str(address[0]) for *_, address in found]
 
 
-def address_policy(camera: str, address: str) -> LinkPolicy:
-    """Decides about one camera's address, which its owner has allowed by setting it.
+def check_address(camera: str, address: str) -> None:
+    """Refuse an address that can't be a camera's, whatever its host turns out to be.
 
     Raises:
-        SettingsError: it can't be used.
+        SettingsError: with the setting's name.
     """
     # A star at its end would make it an entry for several addresses.
     with contextlib.suppress(SettingsError):
         if not address.endswith("*"):
-            return LinkPolicy(LinkSettings(allow=(address,)), resolve_host)
+            LinkPolicy(LinkSettings(allow=(address,)), resolve_host)
+            return
     raise SettingsError(
         [f"cameras.{camera}.address: expected rtsp, rtsps, http or https://host/path, and no metadata address"]
     )
@@ -71,7 +72,8 @@ class SourceOpener:
         self._registry: Final = registry
         self._limits: Final = limits
         self._clock: Final = clock
-        self._policy: Final = None if feed.address is None else address_policy(camera, feed.address)
+        if feed.address is not None:
+            check_address(camera, feed.address)
 
     async def open(self, *, seconds: float | None, on_state: Callable[[SourceState], None]) -> Source:
         """The source. ``seconds``: when to end; None: when it is closed.
@@ -88,8 +90,8 @@ class SourceOpener:
     async def _options(self) -> tuple[str, dict[str, object]]:
         """The plugin's name, and what it alone is made with."""
         limits: dict[str, object] = {"max_bytes": self._limits.bytes, "max_pixels": self._limits.pixels}
-        if self._policy is not None:
-            link = cast("AddressLink", await self._policy.check(self._feed.address or ""))
+        if self._feed.address is not None:
+            link = await owner_link(self._feed.address, resolve_host)
             address = {"address": link.address, "peer": link.peer, "snapshot_seconds": self._feed.interval}
             return "link", limits | address
         if self._feed.webcam is not None:
