@@ -355,3 +355,34 @@ async def test_a_folder_that_a_camera_uploads_into(tmp_path: Path, api: Api) -> 
         (folder / "whole.jpg").write_bytes(DATA)
         await until(lambda: shed.counts.sent == 1)
         assert shed.counts.received == 1
+
+
+async def test_a_camera_that_is_switched_off_is_not_even_asked(tmp_path: Path, broker: Mosquitto, api: Api) -> None:
+    asked = 0
+
+    async def now(_request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.Response(body=DATA, content_type="image/jpeg")
+
+    async with camera(now=now) as url, publisher(broker.port) as client:
+        settings = make_settings(
+            tmp_path,
+            api.url,
+            port=broker.port,
+            token=identify_token(api),
+            cameras={"a": CameraFeed(address=f"{url}/now", interval=0.02)},
+        )
+        await client.publish("privface/camera/a/enabled/state", "OFF", qos=1, retain=True)
+        async with bridging(settings) as bridge:
+            a = line(bridge, "a")
+            await until(lambda: not a.gate.enabled)
+            assert asked == 0, "what the broker kept is heard before anything is fetched"
+            await client.publish("privface/camera/a/enabled/state", "ON", qos=1, retain=True)
+            await until(lambda: a.counts.sent >= 2)
+            await client.publish("privface/camera/a/enabled/state", "OFF", qos=1, retain=True)
+            await until(lambda: not a.gate.enabled)
+            await asyncio.sleep(0.1)  # for the request that may be under way
+            before = asked
+            await asyncio.sleep(0.3)
+            assert asked == before
