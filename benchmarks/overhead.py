@@ -31,8 +31,9 @@ from privface_backend.domain.frames import Pixels, working_size
 from privface_backend.domain.geometry import Size
 from privface_backend.engines.deepface_runtime import load_deepface
 from privface_backend.gallery.folder import sync_folder
+from privface_backend.pipeline.anonymizing import resize
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
-from privface_backend.pipeline.process import Process, Stopwatch, resize
+from privface_backend.pipeline.process import Process, Stopwatch
 from privface_backend.protocol import Privacy
 from privface_backend.settings import load_settings
 

@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from privface_backend.bridge.bridge import Bridge
+from privface_backend.bridge.local import LocalDeliver
 from privface_backend.core import Core, needed_weights, open_core, utc_now
 from privface_backend.dht.service import Dht
 from privface_backend.domain.decision import DecisionRules
@@ -156,6 +158,7 @@ class _Parts:
             strangers=self._make_strangers() if core.memory.keeps else None,
             wake=self._wake.set,
         )
+        self._bridge: Final = self._make_bridge()
         self._trouble: PrivFaceError | None = None
         self._services: Final = self._make_services()
         self._dht: Final = Dht(self._services, self._started) if settings.dht.enabled else None
@@ -175,6 +178,15 @@ class _Parts:
             name: core.registry.create(EngineKind.SINK, name, EngineContext(weights=core.weights, options=own))
             for name, own in options.items()
         }
+
+    def _make_bridge(self) -> Bridge | None:
+        """The bridge, where cameras are set for it; not where it runs as a process of its own."""
+        settings = self._core.settings
+        if settings.bridge.backend or not (settings.cameras or settings.bridge.topics):
+            return None
+        deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition)
+        mqtt = self._mqtt if self._mqtt.enabled else None
+        return Bridge(settings, deliver, mqtt=mqtt, clock=self._core.clock, registry=self._core.registry)
 
     def _make_strangers(self) -> Strangers:
         recognition, index = self._core.recognition, self._core.index
@@ -260,6 +272,8 @@ class _Parts:
         yield "memory", purge_memory(core.memory.purge, core.settings.memory.hours)
         if core.settings.gallery.folder is not None:
             yield "folder", self._watch(core.settings.gallery.folder)
+        if self._bridge is not None:
+            yield "bridge", self._bridge.run()
 
     async def _start_engines(self) -> None:
         core = self._core

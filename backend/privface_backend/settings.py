@@ -21,6 +21,13 @@ import platformdirs
 import voluptuous as vol
 from yarl import URL
 
+from privface_backend.bridge.settings import (
+    BRIDGE_CHECKS,
+    MOST_CAMERAS,
+    BridgeSettings,
+    CameraFeed,
+    camera_name_problem,
+)
 from privface_backend.domain.decision import Naming
 from privface_backend.domain.frames import WORKING_SIZE
 from privface_backend.domain.privacy import LADDER
@@ -197,6 +204,8 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     log: LogSettings = field(default_factory=LogSettings)
+    cameras: Mapping[str, CameraFeed] = field(default_factory=lambda: MappingProxyType({}))
+    bridge: BridgeSettings = field(default_factory=BridgeSettings)
     broker_configured: bool = False
 
     def redacted(self) -> dict[str, Any]:
@@ -308,6 +317,8 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("retention", "event_days"): between(0, 3650),
     ("memory", "hours"): between(0, 720),
     ("log", "level"): one_of("debug", "info", "warning", "error"),
+    ("bridge", "backend"): _web_address,
+    **BRIDGE_CHECKS,
 }
 
 
@@ -357,6 +368,8 @@ def load_settings(
         *_mqtt_problems(settings.mqtt),
         *((("frigate", key), text) for key, text in settings.frigate.problems()),
         *_engine_problems(settings, given.values),
+        *_engine_problems(settings, given.values),
+        *_camera_problems(settings),
     )
     for name, text in problems:
         given.refuse(name, text)
@@ -422,3 +435,30 @@ def _engine_problems(settings: Settings, given: Mapping[Name, Any]) -> Iterator[
         except PrivFaceError as error:
             key = "parameter" if ("privacy", "parameter") in given else "method"
             yield ("privacy", key), f"{error.message} Allowed as privacy.parameter: {error.allowed}"
+
+
+def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
+    """What is wrong with the cameras' names, and with how their pictures are to be anonymized."""
+    if not settings.cameras:
+        return
+    from privface_backend.plugins.ports import EngineContext  # noqa: PLC0415  # those who set no camera needn't wait
+    from privface_backend.plugins.registry import Registry  # noqa: PLC0415  # as above
+    from privface_backend.plugins.spec import EngineKind  # noqa: PLC0415  # as above
+    from privface_backend.plugins.weightless import NoWeights  # noqa: PLC0415  # as above
+
+    registry, context = Registry(), EngineContext(weights=NoWeights())
+    methods = registry.names(EngineKind.ANONYMIZER)
+    if len(settings.cameras) > MOST_CAMERAS:
+        yield ("cameras",), f"expected at most {MOST_CAMERAS} cameras"
+    for name, feed in settings.cameras.items():
+        key = ("cameras", name)
+        method, parameter = feed.strength(settings.privacy.method, settings.privacy.parameter)
+        if problem := camera_name_problem(name):
+            yield key, f"expected another name: {problem}"
+        if method not in methods:
+            yield key, f"method: expected one of {', '.join(methods)}"
+            continue
+        try:
+            registry.create(EngineKind.ANONYMIZER, method, context).validate(parameter)
+        except PrivFaceError as error:
+            yield key, f"parameter: {error.message} Allowed: {error.allowed}"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from privface_backend.domain.decision import DecisionRules
+from privface_backend.domain.frames import AnonymizedFrame
 from privface_backend.domain.matching import LevelMatchedGallery, Template
 from privface_backend.domain.privacy import CLEAR
 from privface_backend.domain.visits import VisitRules
@@ -39,7 +40,7 @@ from privface_backend.protocol import (
     Reason,
     Requestor,
 )
-from support.backend import ADA, BEN, STRANGER, held, picture
+from support.backend import ADA, BEN, STRANGER, held, picture, pixels, until
 from support.process import make_process
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -197,6 +198,24 @@ async def test_a_disabled_camera_s_frames_are_not_looked_at() -> None:
         home.cameras.enable("door", enabled=True)
         assert (await home.intake.camera_frame(picture(ADA), card())).events
         assert home.woken
+
+
+async def test_a_frame_that_was_anonymized_here_has_the_same_rules() -> None:
+    privacy = Privacy(method="gaussian", parameter=9, applied_by=AppliedBy.BRIDGE)
+    frame = AnonymizedFrame(pixels=pixels(ADA), privacy=privacy)
+    async with house() as home:
+        async with held(home.lane) as hold:
+            old: asyncio.Task[object] = asyncio.create_task(home.intake.anonymized_frame(frame, card()))
+            await until(lambda: home.lane.waiting == 1)
+            new = asyncio.create_task(home.intake.anonymized_frame(frame, card()))
+            assert await code_of(old) is ErrorCode.SUPERSEDED
+            hold.let_go()
+            judged = (await new).timed.judgement
+        assert replace(judged.look.privacy, relative=None) == privacy
+        home.cameras.enable("door", enabled=False)
+        with pytest.raises(PrivFaceError) as caught:
+            await home.intake.anonymized_frame(frame, card())
+        assert caught.value.code is ErrorCode.CAMERA_DISABLED
 
 
 async def test_a_superseded_frame_counts_as_skipped() -> None:

@@ -16,7 +16,7 @@ import yaml
 from privface_backend.settings import Settings, load_settings, setting_types
 
 PAGE = (Path(__file__).parents[2] / "docs" / "CONFIGURATION.md").read_text(encoding="utf-8")
-ROW = re.compile(r"^\| `([a-zN_.]+)` \| ([^|]+) \| ([^|]+) \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-zNAME_.]+)` \| ([^|]+) \| ([^|]+) \| (.+) \|$", re.MULTILINE)
 WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "path"}
 # These follow the computer's own habits.
 PLACES = {("data_dir",): "the user's data directory", ("models_dir",): "`models` in the data directory"}

@@ -20,9 +20,9 @@ from PIL import Image
 
 from privface_backend.domain.frames import Pixels, working_size
 from privface_backend.domain.geometry import Size
+from privface_backend.pipeline.anonymizing import resize
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.pictures import decode_picture as decode_in_backend
-from privface_backend.pipeline.process import resize
 from privface_backend.plugins.ports import Anonymizer
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode

@@ -19,9 +19,9 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, PngImagePlugin
 
 from privface_backend.domain.frames import Pixels, working_size
 from privface_backend.domain.geometry import Size
+from privface_backend.pipeline.anonymizing import resize
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.pictures import decode_picture as decode_in_backend
-from privface_backend.pipeline.process import resize
 from support import golden
 from support.component import load_package
 

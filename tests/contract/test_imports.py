@@ -44,6 +44,7 @@ ORDER: Final = (
 EXCEPTIONS: Final = {
     ("settings", "privface_backend.mqtt.settings"),
     ("settings", "privface_backend.frigate.settings"),
+    ("settings", "privface_backend.bridge.settings"),
 }
 
 # What may be imported beside the standard library and PrivFace itself.

@@ -78,8 +78,8 @@ class Verdict:
     findings: list[str] = field(default_factory=list)
 
 
-def judge(recording: Sequence[Mapping[str, str]], clear: Sequence[Clear]) -> Verdict:
-    """Look at everything that went in."""
+def judge(recording: Sequence[Mapping[str, str]], clear: Sequence[Clear], *, applied_by: str = "client") -> Verdict:
+    """Look at everything that went in. ``applied_by``: who must have anonymized it."""
     verdict, index = Verdict(), _index(clear)
     for number, exchange in enumerate(recording):
         target, body = f"{exchange['method']} {exchange['target']}", base64.b64decode(exchange["body"])
@@ -90,6 +90,7 @@ def judge(recording: Sequence[Mapping[str, str]], clear: Sequence[Clear]) -> Ver
             verdict.findings.append(f"{number}: {target} holds bytes of {found}")
         try:
             for data, privacy in _pictures(exchange["content_type"], body, pictures=bool(allowed)):
+                _check_claim(verdict, f"{number}: {target}", privacy, applied_by)
                 _judge_picture(verdict, f"{number}: {target}", data, privacy, clear)
         except (ValueError, LookupError, OSError) as error:
             verdict.findings.append(f"{number}: {target}: {error}")
@@ -152,12 +153,16 @@ def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, bytes]]:
         yield name[1].decode(), data.removesuffix(b"\r\n")
 
 
+def _check_claim(verdict: Verdict, where: str, privacy: Mapping[str, Any], applied_by: str) -> None:
+    blurred = privacy.get("method") == "gaussian" and int(privacy.get("parameter", 0)) >= WEAKEST
+    if privacy.get("applied_by") != applied_by or not blurred:
+        verdict.findings.append(f"{where}: the card doesn't say that the picture was blurred: {dict(privacy)}")
+
+
 def _judge_picture(
     verdict: Verdict, where: str, data: bytes, privacy: Mapping[str, Any], clear: Sequence[Clear]
 ) -> None:
     parameter = int(privacy.get("parameter", 0))
-    if privacy.get("applied_by") != "client" or privacy.get("method") != "gaussian" or parameter < WEAKEST:
-        verdict.findings.append(f"{where}: the card doesn't say that the picture was blurred: {dict(privacy)}")
     verdict.findings += [f"{where}: {text}" for text in _odd_segments(data)]
     pixels = _decode(data)
     source = next((one for one in clear if _equals(pixels, one, parameter)), None)

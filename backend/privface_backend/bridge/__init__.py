@@ -1,1 +1,1 @@
-"""Pictures that come from elsewhere, on their way to the backend."""
+"""The user's side for homes without Home Assistant: takes cameras' pictures, anonymizes them, hands them on."""

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from privface_backend.cli import commands
+from privface_backend.cli.checks import can_serve
 from privface_backend.cli.exits import EXPLAINED, Exit, exit_for
 from privface_backend.cli.invocation import AsJson, Host, Invocation, Port, to_front
 from privface_backend.cli.output import complain, report
@@ -104,6 +105,9 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the last resort: its text may quote what must not be shown
+        if isinstance(error, ModuleNotFoundError) and not can_serve():
+            complain(f"error: {error.name} is not installed here: pip install 'privface-backend[serve]'")
+            return Exit.ENGINES
         complain(f"internal error: {type(error).__name__}; privface --log-level debug shows where")
         _trace(error, arguments)
         return Exit.INTERNAL

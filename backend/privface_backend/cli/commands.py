@@ -26,6 +26,13 @@ def serve(context: typer.Context, *, port: Port = None, host: Host = None) -> No
     run_service(invocation(context).add(server__port=port, server__host=host))
 
 
+def bridge(context: typer.Context) -> None:
+    """Take pictures from cameras, anonymize them, and send them to a backend: for homes without Home Assistant."""
+    from privface_backend.cli.bridge import run_bridge  # noqa: PLC0415  # see the module's docstring
+
+    run_bridge(invocation(context))
+
+
 def enroll(
     context: typer.Context,
     paths: Pictures,
@@ -139,7 +146,7 @@ def version(context: typer.Context) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add all commands, in the order of the help."""
-    for command in (serve, enroll, identify, watch, correct, explain, doctor, demo, version):
+    for command in (serve, bridge, enroll, identify, watch, correct, explain, doctor, demo, version):
         app.command(epilog=ANYWHERE)(command)
     groups = (
         ("people", people),

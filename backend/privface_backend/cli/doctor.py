@@ -9,9 +9,8 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -20,15 +19,14 @@ import typer
 from yarl import URL
 
 from privface_backend.cli.broker import join
+from privface_backend.cli.checks import Check, Verdict, can_serve, failed
+from privface_backend.cli.doctor_bridge import check_bridge
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
 from privface_backend.cli.output import say, say_json
-from privface_backend.cli.runfile import read_run
 from privface_backend.cli.webhook import leaves_home_unencrypted, reach
-from privface_backend.core import needed_weights, open_core
 from privface_backend.errors import PrivFaceError
-from privface_backend.models.store import WeightsStore
 from privface_backend.mqtt.connection import ConnectError, FailureKind
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
@@ -46,24 +44,6 @@ _BROKER_SECONDS: Final = 20.0
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # compared with, not bound to
 # A clock before this stands at its factory setting.
 _RELEASED: Final = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-class Verdict(StrEnum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing looked at; ``hint``: what to type."""
-
-    name: str
-    verdict: Verdict
-    text: str
-    hint: str = ""
 
 
 def run_doctor(call: Invocation) -> None:
@@ -95,23 +75,28 @@ def _checks(call: Invocation) -> Iterator[Check]:
     try:
         settings = call.settings
     except PrivFaceError as error:
-        yield _failed("settings", error, "Mend the lines named, then run `privface doctor` again.")
+        yield failed("settings", error, "Mend the lines named, then run `privface doctor` again.")
         return
     yield Check(name="settings", verdict=Verdict.OK, text="can be read")
+    if can_serve():
+        yield from _service_checks(settings)
+    else:
+        yield Check(name="installed", verdict=Verdict.OK, text="what `privface bridge` needs, and nothing else")
+    yield asyncio.run(_broker(settings))
+    yield from _links(settings)
+    if can_serve():
+        yield from _webhooks(settings)
+        yield from _dht(settings)
+    yield from check_bridge(settings)
+
+
+def _service_checks(settings: Settings) -> Iterator[Check]:
     registry = Registry()
     yield from _engines(settings, registry)
     yield from _weights(settings, registry)
     yield _disk(settings.data_dir)
     yield asyncio.run(_gallery(settings))
     yield _service(settings)
-    yield asyncio.run(_broker(settings))
-    yield from _links(settings)
-    yield from _webhooks(settings)
-    yield from _dht(settings)
-
-
-def _failed(name: str, error: PrivFaceError, hint: str = "") -> Check:
-    return Check(name=name, verdict=Verdict.PROBLEM, text=error.message, hint=hint)
 
 
 def _processor() -> Check:
@@ -173,7 +158,7 @@ def _engines(settings: Settings, registry: Registry) -> Iterator[Check]:
         try:
             missing = registry.missing(spec := registry.spec(kind, name))
         except PrivFaceError as error:
-            yield _failed(kind.value, error, f"Choose one of: {error.allowed}")
+            yield failed(kind.value, error, f"Choose one of: {error.allowed}")
             continue
         if missing:
             extra = f"'privface-backend[{spec.extra}]'" if spec.extra else " ".join(missing)
@@ -184,6 +169,9 @@ def _engines(settings: Settings, registry: Registry) -> Iterator[Check]:
 
 
 def _weights(settings: Settings, registry: Registry) -> Iterator[Check]:
+    from privface_backend.core import needed_weights  # noqa: PLC0415  # not where the bridge alone is installed
+    from privface_backend.models.store import WeightsStore  # noqa: PLC0415  # as above
+
     store = WeightsStore(settings.models_dir)
     try:
         names = needed_weights(settings.engines, registry)
@@ -193,7 +181,7 @@ def _weights(settings: Settings, registry: Registry) -> Iterator[Check]:
         try:
             store.path(name)
         except PrivFaceError as error:
-            yield _failed(f"weights {name}", error)
+            yield failed(f"weights {name}", error)
         else:
             yield Check(name=f"weights {name}", verdict=Verdict.OK, text="there, and the right bytes")
 
@@ -219,17 +207,21 @@ async def _gallery(settings: Settings) -> Check:
         return Check(
             name="gallery", verdict=Verdict.OK, text="empty: nothing was enrolled yet", hint="privface enroll DIR"
         )
+    from privface_backend.core import open_core  # noqa: PLC0415  # not where the bridge alone is installed
+
     try:
         async with open_core(settings) as core:
             people = await core.gallery.people()
     except PrivFaceError as error:
-        return _failed("gallery", error)
+        return failed("gallery", error)
     faces = sum(person.faces for person in people)
     return Check(name="gallery", verdict=Verdict.OK, text=f"{len(people)} people, {faces} pictures")
 
 
 def _service(settings: Settings) -> Check:
     """Whether a service runs on this data directory; if not, whether its port is free."""
+    from privface_backend.cli.runfile import read_run  # noqa: PLC0415  # not where the bridge alone is installed
+
     run = read_run(settings.data_dir)
     if run is not None and _answers(URL(run.url).host or "", URL(run.url).port or 0):
         return Check(name="service", verdict=Verdict.OK, text=f"runs at {run.url}")
@@ -259,7 +251,8 @@ async def _broker(settings: Settings) -> Check:
     if not mqtt.enabled:
         return Check(name="MQTT", verdict=Verdict.OK, text="switched off")
     if not settings.broker_configured:
-        used = "the embedded one is used, on this computer only" if settings.broker.embedded else "MQTT is off"
+        embedded = settings.broker.embedded and can_serve()
+        used = "the embedded one is used, on this computer only" if embedded else "MQTT is off"
         return Check(name="MQTT", verdict=Verdict.OK, text=f"no broker is configured: {used}")
     where = f"{mqtt.host}:{mqtt.port}"
     hint = f"Check mqtt.host, mqtt.port, mqtt.username and mqtt.password ({where})."

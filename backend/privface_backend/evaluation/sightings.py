@@ -23,9 +23,10 @@ from privface_backend.domain.quality import FaceQuality, QualityBar
 from privface_backend.errors import PrivFaceError
 from privface_backend.evaluation.cache import Cache, Entry
 from privface_backend.gallery.enrollment import RepresentedFace
+from privface_backend.pipeline.anonymizing import resize
 from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
-from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch, resize
+from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch
 from privface_backend.pipeline.versions import Version, enroll_versions
 from privface_backend.protocol import AppliedBy, ErrorCode, Privacy, Reason
 

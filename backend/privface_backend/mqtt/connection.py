@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -16,13 +17,13 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from privface_backend.mqtt.incoming import MOST_MESSAGES, IncomingQueue
 from privface_backend.mqtt.settings import MqttProtocol, MqttSettings
 from privface_backend.mqtt.topics import OFFLINE, Topics
 
 _LOGGER = logging.getLogger(__name__)
 
 _VERSIONS: Final = {MqttProtocol.V5: aiomqtt.ProtocolVersion.V5, MqttProtocol.V311: aiomqtt.ProtocolVersion.V311}
-_INCOMING_LIMIT: Final = 100
 _ABANDON_SECONDS: Final = 0.1
 _LONGEST_EXPIRY: Final = 2**32 - 1
 
@@ -59,6 +60,16 @@ class ConnectionLostError(Exception):
     """The connection is gone, or the broker stopped answering."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """How a client shows on the broker. ``will_topic``: where the broker says ``offline`` unless we leave in order;
+    ``largest``: bytes of a packet that the broker need not send us; MQTT 5 only."""
+
+    client_id: str
+    will_topic: str
+    largest: int | None = None
+
+
 class Connection:
     """An open connection, made by ``connect``."""
 
@@ -85,14 +96,14 @@ class Connection:
         except aiomqtt.MqttError as error:
             raise ConnectionLostError(str(error)) from None
 
-    async def subscribe(self, topic_filter: str) -> bool:
-        """Subscribe with QoS 1; False: the broker doesn't allow it.
+    async def subscribe(self, topic_filter: str, *, qos: int = 1) -> bool:
+        """Subscribe; False: the broker doesn't allow it.
 
         Raises:
             ConnectionLostError: no answer came.
         """
         try:
-            granted = await self._client.subscribe(topic_filter, qos=1)
+            granted = await self._client.subscribe(topic_filter, qos=qos)
         except aiomqtt.MqttError as error:
             raise ConnectionLostError(str(error)) from None
         return all((code if isinstance(code, int) else code.value) < 0x80 for code in granted)
@@ -125,10 +136,11 @@ def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
     return context
 
 
-async def _make_client(
-    settings: MqttSettings, version: MqttProtocol, client_id: str, status_topic: str
-) -> aiomqtt.Client:
-    context = None
+async def _make_client(settings: MqttSettings, version: MqttProtocol, presence: Presence) -> aiomqtt.Client:
+    context = properties = None
+    if presence.largest is not None and version is MqttProtocol.V5:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's class has no types
+        properties.MaximumPacketSize = presence.largest
     if settings.tls:
         try:
             context = await asyncio.to_thread(_tls_context, settings)
@@ -141,13 +153,15 @@ async def _make_client(
         settings.port,
         username=settings.username,
         password=settings.password,
-        identifier=client_id,
+        identifier=presence.client_id,
         protocol=_VERSIONS[version],
-        will=aiomqtt.Will(status_topic, OFFLINE, qos=1, retain=True),
+        will=aiomqtt.Will(presence.will_topic, OFFLINE, qos=1, retain=True),
         keepalive=settings.keepalive,
         timeout=settings.timeout,
         tls_context=context,
-        max_queued_incoming_messages=_INCOMING_LIMIT,
+        queue_type=IncomingQueue,
+        max_queued_incoming_messages=MOST_MESSAGES,
+        properties=properties,
     )
 
 
@@ -205,16 +219,16 @@ async def _enter(client: aiomqtt.Client) -> None:
 
 
 @contextlib.asynccontextmanager
-async def connect(
-    settings: MqttSettings, version: MqttProtocol, client_id: str, *, status_topic: str | None = None
-) -> AsyncIterator[Connection]:
-    """A connection with our last will, which the broker publishes unless we leave in order. ``status_topic``: where,
-    if not on that of our topics.
+async def connect(settings: MqttSettings, version: MqttProtocol, presence: Presence | str) -> AsyncIterator[Connection]:
+    """A connection with our last will, which the broker publishes unless we leave in order. ``presence``: a client id
+    alone is the service's own.
 
     Raises:
         ConnectError: none came about, with the reason.
     """
-    client = await _make_client(settings, version, client_id, status_topic or Topics(settings.base_topic).status)
+    if isinstance(presence, str):
+        presence = Presence(client_id=presence, will_topic=Topics(settings.base_topic).status)
+    client = await _make_client(settings, version, presence)
     try:
         await _enter(client)
     except aiomqtt.MqttError as error:

@@ -8,7 +8,6 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,14 +20,16 @@ from privface_backend.mqtt.connection import (
     Connection,
     ConnectionLostError,
     FailureKind,
+    Presence,
     connect,
     seconds_until,
 )
 from privface_backend.mqtt.outbox import Message, Outbox, OutgoingEvent, RetainedStates
-from privface_backend.mqtt.settings import MqttProtocol, MqttSettings
+from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.status import LinkCounters, LinkState, LinkStatus
 from privface_backend.mqtt.subscriptions import Listener, Subscriptions
 from privface_backend.mqtt.topics import OFFLINE, ONLINE, Topics, encode_json, event_payload
+from privface_backend.mqtt.versions import VersionChoice
 from privface_backend.protocol import ErrorCode, Event
 
 _LOGGER = logging.getLogger(__name__)
@@ -75,8 +76,9 @@ class MqttLink:
         self._clock = clock
         self._monotonic = monotonic
         self._backoff = backoff or Backoff()
-        self._client_id = settings.client_id or f"privface-{uuid.uuid4().hex[:12]}"
-        self._version = MqttProtocol.V5 if settings.protocol is MqttProtocol.AUTO else settings.protocol
+        client_id = settings.client_id or f"privface-{uuid.uuid4().hex[:12]}"
+        self._presence = Presence(client_id=client_id, will_topic=self._status_topic)
+        self._choice = VersionChoice(settings.protocol)
         self._outbox = Outbox(settings.outbox_limit)
         self._states = RetainedStates()
         self._wake = asyncio.Event()
@@ -176,10 +178,11 @@ class MqttLink:
         while self._settings.enabled:
             started = self._monotonic()
             try:
-                async with self._connect() as connection:
+                async with connect(self._settings, self._choice.version, self._presence) as connection:
                     await self._serve_apart(connection)
             except ConnectError as error:
-                if self._fall_back(error):
+                if self._choice.fall_back(error):
+                    _LOGGER.debug("The MQTT broker doesn't speak MQTT 5; trying 3.1.1")
                     continue
                 self._report_outage(error)
                 refused = error.kind in (FailureKind.REFUSED, FailureKind.VERSION)
@@ -189,22 +192,6 @@ class MqttLink:
                     failures = 0
             failures += 1
             await asyncio.sleep(self._backoff.refused if refused else self._backoff.delay(failures))
-
-    def _connect(self) -> AbstractAsyncContextManager[Connection]:
-        return connect(self._settings, self._version, self._client_id, status_topic=self._status_topic)
-
-    def _fall_back(self, error: ConnectError) -> bool:
-        """Choose the version for the next attempt; True: make it at once."""
-        if self._settings.protocol is not MqttProtocol.AUTO:
-            return False
-        if error.kind is FailureKind.VERSION and self._version is MqttProtocol.V5:
-            self._version = MqttProtocol.V311
-            _LOGGER.debug("The MQTT broker doesn't speak MQTT 5; trying 3.1.1")
-            return True
-        if error.kind is FailureKind.SILENT and not self._connections:
-            # Brokers from before MQTT 5 may hang up, or wait for more, where they should refuse.
-            self._version = MqttProtocol.V311 if self._version is MqttProtocol.V5 else MqttProtocol.V5
-        return False
 
     def _set_status(self, status: LinkStatus) -> None:
         self._status = status
@@ -221,6 +208,7 @@ class MqttLink:
 
     def _report_connected(self, connection: Connection) -> None:
         self._connections += 1
+        self._choice.connected()
         again = "again " if self._connections > 1 else ""
         _LOGGER.log(
             logging.DEBUG if self._quiet else logging.INFO,

@@ -97,6 +97,20 @@ class Topics:
         return f"{self.base}/camera/{slug}/privacy/state"
 
     @property
+    def camera_commands_to_bridge(self) -> tuple[str, str, str]:
+        """The filters by which a bridge hears of cameras: whether they are on, how strongly to anonymize, look now."""
+        camera = f"{self.base}/camera/+"
+        return f"{camera}/enabled/state", f"{camera}/privacy/state", f"{camera}/look"
+
+    def bridge_status(self, bridge_id: str) -> str:
+        """Where a bridge says ``online`` or ``offline``."""
+        return f"{self.base}/bridge/{bridge_id}/status"
+
+    def bridge_state(self, bridge_id: str) -> str:
+        """Where a bridge tells how its cameras stand."""
+        return f"{self.base}/bridge/{bridge_id}/state"
+
+    @property
     def commands(self) -> tuple[str, str]:
         """The filters that commands come in by."""
         return f"{self.base}/camera/+/enabled/set", f"{self.base}/camera/+/privacy/set"

@@ -15,7 +15,8 @@ from privface_backend.domain.geometry import Box, Size
 from privface_backend.domain.privacy import CLEAR, LADDER, PrivacyLevel
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
-from privface_backend.pipeline.process import Process, resize
+from privface_backend.pipeline.anonymizing import resize
+from privface_backend.pipeline.process import Process
 from privface_backend.protocol import AppliedBy, ErrorCode, Privacy
 
 LADDER_METHOD: Final = "gaussian"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Protocol
 
+from privface_backend.domain.frames import AnonymizedFrame
 from privface_backend.domain.presence import Sighting
 from privface_backend.domain.visits import Ranker, VisitRules
 from privface_backend.errors import PrivFaceError
@@ -98,6 +99,25 @@ class Intake:
         Raises:
             PrivFaceError: ``camera_disabled``, ``superseded``, ``overloaded``, or what recognition raises.
         """
+        return await self._camera_frame(
+            card,
+            lambda: self._recognition.identify(
+                data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=card.camera
+            ),
+        )
+
+    async def anonymized_frame(self, frame: AnonymizedFrame, card: FrameCard) -> Seen:
+        """A camera's frame that was anonymized in this process, before it came here; as ``camera_frame``.
+
+        Raises:
+            PrivFaceError: as ``camera_frame``.
+        """
+        return await self._camera_frame(
+            card,
+            lambda: self._recognition.identify_pixels(frame.pixels, claimed=frame.privacy, newest=card.camera),
+        )
+
+    async def _camera_frame(self, card: FrameCard, identify: Callable[[], Awaitable[Timed]]) -> Seen:
         camera = self._cameras.get(card.camera)
         if not camera.enabled:
             self._cameras.count(card.camera, skipped=True)
@@ -105,9 +125,7 @@ class Intake:
             raise PrivFaceError(ErrorCode.CAMERA_DISABLED, "Recognition is switched off for this camera.")
         skipped = True
         try:
-            timed = await self._recognition.identify(
-                data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=card.camera
-            )
+            timed = await identify()
             skipped = False
         finally:
             self._cameras.count(card.camera, skipped=skipped)

@@ -11,16 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import cv2
-import numpy as np
-
 from privface_backend.domain.faces import DetectedFace, Vector
-from privface_backend.domain.frames import WORKING_SIZE, AnonymizedFrame, Pixels, working_size
+from privface_backend.domain.frames import WORKING_SIZE, AnonymizedFrame, Pixels
 from privface_backend.domain.geometry import Size
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.privacy import CLEAR, PrivacyLevel
 from privface_backend.domain.quality import FaceQuality, QualityBar, turn, weigh
 from privface_backend.errors import PrivFaceError
+from privface_backend.pipeline.anonymizing import anonymize
 from privface_backend.pipeline.sharpness import measure_light, relative_sharpness
 from privface_backend.plugins.ports import Aligner, Anonymizer, CropTemplate, Detector, Recognizer
 from privface_backend.protocol import AppliedBy, EngineNames, ErrorCode, Privacy, Reason
@@ -138,8 +136,7 @@ class Process:
                 allowed="a frame card with privacy.applied_by client or bridge",
             )
         with watch.stage("anonymize"):
-            resized = resize(pixels, working_size(_size(pixels), self.longest))
-            done = _apply(anonymizer, resized, wanted.parameter)
+            done = anonymize(pixels, anonymizer, wanted.parameter, self.longest)
         privacy = Privacy(method=wanted.method, parameter=wanted.parameter, applied_by=AppliedBy.BACKEND)
         return AnonymizedFrame(pixels=done, privacy=privacy)
 
@@ -213,28 +210,3 @@ def _with_relative(privacy: Privacy, faces: Sequence[ObservedFace]) -> Privacy:
         return privacy
     largest = max(faces, key=lambda observed: observed.face.box.area)
     return replace(privacy, relative=largest.level.relative)
-
-
-def _size(pixels: Pixels) -> Size:
-    height, width = pixels.shape[:2]
-    return Size(width, height)
-
-
-def resize(pixels: Pixels, size: Size) -> Pixels:
-    """Bring a picture down to ``size`` by area averaging; the same picture where it has that size."""
-    if _size(pixels) == size:
-        return pixels
-    return np.asarray(cv2.resize(pixels, (size.width, size.height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _apply(anonymizer: Anonymizer, pixels: Pixels, parameter: int) -> Pixels:
-    """Anonymize, or raise: a frame never goes on clear because something failed."""
-    try:
-        done = anonymizer.apply(pixels, parameter)
-    except PrivFaceError:
-        raise
-    except Exception as error:
-        raise PrivFaceError(ErrorCode.ANONYMIZER_FAILED, "The frame couldn't be anonymized and was dropped.") from error
-    if np.shape(done) != pixels.shape or done.dtype != np.uint8:
-        raise PrivFaceError(ErrorCode.ANONYMIZER_FAILED, "The anonymizer's answer is no picture of the same size.")
-    return done

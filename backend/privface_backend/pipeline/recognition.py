@@ -145,12 +145,19 @@ class Recognition:
         )
 
     async def identify_pixels(
-        self, pixels: Pixels, *, claimed: Privacy | None = None, default: Privacy | None = None
+        self,
+        pixels: Pixels,
+        *,
+        claimed: Privacy | None = None,
+        default: Privacy | None = None,
+        newest: str | None = None,
     ) -> Timed:
-        """Look at a decoded frame, as a video or a camera link gives it."""
+        """Look at a decoded frame, as a video or a camera link gives it. ``newest``: as in ``identify``."""
         watch = Stopwatch()
         work = self._queued(watch, lambda: self._judge(pixels, claimed, default, watch))
-        return await self._observed(self._lane.run(work), watch)
+        return await self._observed(
+            self._lane.run(work) if newest is None else self._lane.run_newest(newest, work), watch
+        )
 
     async def represent(
         self, data: bytes, *, claimed: Privacy | None = None, choice: FaceChoice | None = None

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, cast
 
-from privface_backend.errors import PrivFaceError
 from privface_backend.plugins.ports import EngineContext, Source, VideoLength
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
-from privface_backend.protocol import ErrorCode, FrameCard
+from privface_backend.plugins.weightless import NoWeights
+from privface_backend.protocol import FrameCard
 from privface_backend.settings import PipelineSettings
 
 MEGABYTE: Final = 1024 * 1024
 MEGAPIXEL: Final = 1_000_000
-
-
-class _NoWeights:
-    """Sources need none."""
-
-    def path(self, name: str) -> Path:
-        raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, f"A source has no weights called {name}.")
-
-    def digest(self, name: str) -> str:
-        raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, f"A source has no weights called {name}.")
-
-    @property
-    def deepface_home(self) -> Path:
-        raise PrivFaceError(ErrorCode.WEIGHTS_MISSING, "A source has no weights.")
 
 
 def make_source(registry: Registry, name: str, **options: object) -> Source:
@@ -37,7 +22,7 @@ def make_source(registry: Registry, name: str, **options: object) -> Source:
     Raises:
         PrivFaceError: ``engine_unknown``, ``engine_missing``, or what the source's factory raises.
     """
-    context = EngineContext(weights=_NoWeights(), options=options)
+    context = EngineContext(weights=NoWeights(), options=options)
     return cast("Source", registry.create(EngineKind.SOURCE, name, context))
 
 

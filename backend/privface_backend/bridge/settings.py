@@ -1,0 +1,141 @@
+"""What can be set of the bridge, and of the cameras whose pictures it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import voluptuous as vol
+
+from privface_backend.domain.privacy import CLEAR_METHOD
+from privface_backend.settings_file import RULE, Name, between, one_of
+
+FORMATS: Final = ("auto", "raw", "base64", "json")
+WAYS: Final = ("topic", "address", "webcam", "folder", "frigate")
+CAMERA_LEVEL: Final = "{camera}"
+MOST_CAMERAS: Final = 64
+_LONGEST_TOPIC: Final = 1024
+_LONGEST_NAME: Final = 64
+
+
+def topic_problem(topic: str) -> str | None:
+    """What is wrong with a topic that messages are taken from."""
+    if not topic or len(topic) > _LONGEST_TOPIC or not topic.isprintable():
+        return "expected a topic"
+    if "+" in topic or "#" in topic:
+        return "expected one topic, without + and #"
+    return None
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """What is wrong with a pattern of topics."""
+    levels = pattern.split("/")
+    if levels.count(CAMERA_LEVEL) != 1 or pattern.count("{") != 1 or pattern.count("}") != 1:
+        return "expected a topic with {camera} once, as a whole level, such as cameras/{camera}/snapshot"
+    return topic_problem(pattern)
+
+
+def camera_name_problem(name: str) -> str | None:
+    """What is wrong with a camera's name: the backend takes no other."""
+    if not 0 < len(name) <= _LONGEST_NAME or name != name.strip() or name in {".", ".."}:
+        return f"1 to {_LONGEST_NAME} characters, without space around them"
+    if any(letter in "/\\" or unicodedata.category(letter)[0] == "C" for letter in name):
+        return "without slashes and control characters"
+    return None
+
+
+def _topic(value: str) -> str:
+    if problem := topic_problem(value):
+        raise vol.Invalid(problem)
+    return value
+
+
+def _name(value: str) -> str:
+    if not 0 < len(value) <= 64 or not value.isascii() or not value.replace("-", "").replace("_", "").isalnum():
+        raise vol.Invalid("expected 1 to 64 letters, digits, - and _")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraFeed:
+    """Where a camera's pictures come from, one of ``WAYS``; when they are taken; how they are anonymized.
+
+    ``format``, ``field``, ``time_field``: of what comes on ``topic``. With ``trigger``, a topic, pictures are taken
+    only after a message there (with ``trigger_payload``, one of that text): ``frames`` pictures, ``interval`` seconds
+    apart, and again after ``cooldown`` seconds at the earliest. ``method``, ``parameter``: None: those of ``privacy``.
+    """
+
+    topic: str | None = dataclasses.field(default=None, metadata={RULE: _topic})
+    address: str | None = dataclasses.field(default=None, repr=False)
+    webcam: int | None = dataclasses.field(default=None, metadata={RULE: between(0, 999)})
+    folder: Path | None = None
+    frigate: str | None = None
+    format: str = dataclasses.field(default="auto", metadata={RULE: one_of(*FORMATS)})
+    field: str | None = None
+    time_field: str | None = None
+    trigger: str | None = dataclasses.field(default=None, metadata={RULE: _topic})
+    trigger_payload: str | None = None
+    frames: int = dataclasses.field(default=4, metadata={RULE: between(1, 100)})
+    interval: float = dataclasses.field(default=0.5, metadata={RULE: between(0.02, 3600)})
+    cooldown: float = dataclasses.field(default=5.0, metadata={RULE: between(0, 3600)})
+    method: str | None = None
+    parameter: int | None = None
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        given = [name for name in WAYS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected one of {', '.join(WAYS)}, and only one")
+        if self.topic is None and (self.format != "auto" or self.field or self.time_field):
+            raise ValueError("format, field and time_field belong to topic")
+        if self.trigger_payload is not None and self.trigger is None:
+            raise ValueError("trigger_payload needs trigger")
+
+    @property
+    def way(self) -> str:
+        """Which of ``WAYS``."""
+        return next(name for name in WAYS if getattr(self, name) is not None)
+
+    def strength(self, method: str, parameter: int) -> tuple[str, int]:
+        """Method and parameter, those of ``privacy`` being given."""
+        chosen = self.method or method
+        if self.parameter is not None:
+            return chosen, self.parameter
+        return chosen, 1 if chosen == CLEAR_METHOD else parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeSettings:
+    """The bridge. ``backend``: where REST listens, for ``privface bridge``; ``token``: with the scope identify.
+
+    ``topics``: patterns of topics with pictures; ``format``, ``field``, ``time_field``: what comes there.
+    ``keep_seconds``: how old a picture may become before it is dropped. ``id``: empty: made from the host's name.
+    """
+
+    backend: str = ""
+    token: str | None = dataclasses.field(default=None, repr=False)
+    topics: tuple[str, ...] = ()
+    format: str = "auto"
+    field: str | None = None
+    time_field: str | None = None
+    keep_seconds: float = 10.0
+    id: str = ""
+
+
+def _pattern_list(values: tuple[str, ...]) -> tuple[str, ...]:
+    for number, pattern in enumerate(values, start=1):
+        if problem := pattern_problem(pattern):
+            raise vol.Invalid(f"entry {number}: {problem}")
+    return values
+
+
+BRIDGE_CHECKS: Final[Mapping[Name, Any]] = {
+    ("bridge", "topics"): _pattern_list,
+    ("bridge", "format"): one_of(*FORMATS),
+    ("bridge", "keep_seconds"): between(0.5, 600),
+    ("bridge", "id"): _name,
+}
