@@ -24,6 +24,7 @@ from privface_backend.domain.explanations import only_people
 from privface_backend.domain.visits import VisitRules
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
+from privface_backend.frigate.companion import make_companions
 from privface_backend.gallery.folder import watch_folder
 from privface_backend.gallery.keeper import MemoryKeeper
 from privface_backend.models.store import WeightsStore
@@ -182,11 +183,20 @@ class _Parts:
     def _make_bridge(self) -> Bridge | None:
         """The bridge, where cameras are set for it; not where it runs as a process of its own."""
         settings = self._core.settings
-        if settings.bridge.backend or not (settings.cameras or settings.bridge.topics):
+        wanted = settings.cameras or settings.bridge.topics or settings.frigate.enabled
+        if settings.bridge.backend or not wanted:
             return None
         deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition)
         mqtt = self._mqtt if self._mqtt.enabled else None
-        return Bridge(settings, deliver, mqtt=mqtt, clock=self._core.clock, registry=self._core.registry)
+        companions = make_companions(settings, clock=self._core.clock, ended=self._intake.end_source_event)
+        return Bridge(
+            settings,
+            deliver,
+            mqtt=mqtt,
+            clock=self._core.clock,
+            registry=self._core.registry,
+            companions=companions,
+        )
 
     def _make_strangers(self) -> Strangers:
         recognition, index = self._core.recognition, self._core.index

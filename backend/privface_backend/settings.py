@@ -455,6 +455,8 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
         method, parameter = feed.strength(settings.privacy.method, settings.privacy.parameter)
         if problem := camera_name_problem(name):
             yield key, f"expected another name: {problem}"
+        if feed.frigate is not None and not settings.frigate.enabled:
+            yield key, "frigate: needs frigate.enabled: true, and where Frigate is"
         if method not in methods:
             yield key, f"method: expected one of {', '.join(methods)}"
             continue

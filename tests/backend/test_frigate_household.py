@@ -16,7 +16,6 @@ import pytest
 
 from privface_backend.bridge.pictures import Picture
 from privface_backend.domain.frames import Pixels
-from privface_backend.engines.synthetic import draw_face, ground
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Message
 from privface_backend.frigate.settings import FrigateSettings
@@ -24,7 +23,7 @@ from privface_backend.protocol import Event, FrameCard, Phase
 from privface_backend.settings import DecisionSettings, EngineSettings
 from support.backend import ADA, BEN, STRANGER, Api, encode, running
 from support.faces import people
-from support.following import Following, following
+from support.following import Following, crop, following
 from support.frigate_server import FrigateServer
 from support.mqtt import until
 from support.weights import real
@@ -32,13 +31,6 @@ from support.weights import real
 ONE, TWO = "1607123950.475377-mxkls1", "1607123951.475377-mxkls2"
 # Long enough for nothing to be decided by time alone.
 PATIENT = DecisionSettings(settle_seconds=60, gap_seconds=120)
-
-
-def crop(identity: int, number: int) -> bytes:
-    """A cut around somebody who walks: their face is elsewhere in each, and of another size."""
-    frame = ground(640, 360)
-    draw_face(frame, identity, (20, 400, 210, 90)[number % 4], (20, 150, 90)[number % 3], (150, 190, 170)[number % 3])
-    return encode(frame, ".jpg")
 
 
 @dataclass

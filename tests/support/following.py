@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from privface_backend.bridge.pictures import Picture
+from privface_backend.engines.synthetic import draw_face, ground
 from privface_backend.frigate.client import ClientLimits
 from privface_backend.frigate.service import Frigate
 from privface_backend.frigate.settings import FrigateSettings
+from support.backend import encode
 from support.frigate_server import make_event
 from support.mqtt import FAST
 
@@ -90,3 +92,10 @@ async def following(
         await asyncio.gather(running, return_exceptions=True)
     left = asyncio.all_tasks() - before
     assert not {task.get_name() for task in left if task.get_name().startswith("frigate")}
+
+
+def crop(identity: int, number: int) -> bytes:
+    """A cut around somebody who walks: their face is elsewhere in each, and of another size."""
+    frame = ground(640, 360)
+    draw_face(frame, identity, (20, 400, 210, 90)[number % 4], (20, 150, 90)[number % 3], (150, 190, 170)[number % 3])
+    return encode(frame, ".jpg")
