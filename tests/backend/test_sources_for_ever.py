@@ -30,7 +30,7 @@ from privface_backend.protocol import ErrorCode, FrameCard
 from support.backend import until
 from support.http_camera import Mjpeg, camera, jpeg, snapshot
 from support.ports import free_port
-from support.rtsp import rtsp_server
+from support.rtsp import MPEG_TS, rtsp_server
 from support.videos import encode, scene
 
 CARD = FrameCard(camera="porch", captured_at=datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC))
@@ -260,6 +260,19 @@ async def test_a_stream_that_no_decoder_understands_is_lost() -> None:
             if told[-1].reconnects:
                 break
     assert {one.reason for one in told if one.state == "lost"} == {"The camera sends no picture that can be decoded."}
+
+
+async def test_a_stream_in_a_format_that_nobody_knows_is_lost() -> None:
+    told: list[SourceState] = []
+    async with rtsp_server(b"\x00" * 1316) as server:
+        server.described = MPEG_TS.replace("AVP 33", "AVP 96") + "a=rtpmap:96 X-UNHEARD-OF/90000\r\n"
+        source = link(f"rtsp://127.0.0.1:{server.port}/live", told, connect=2.0, read=1.0)
+        async with aclosing(source.frames()) as frames:
+            waiting = asyncio.ensure_future(anext(frames))
+            await until(lambda: waiting.done() or sum(one.state == "lost" for one in told) >= 2, seconds=60)
+            assert not waiting.done()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
 
 async def test_another_resolution_midway_is_survived() -> None:
