@@ -232,6 +232,19 @@ async def test_a_superseded_frame_counts_as_skipped() -> None:
         assert len(home.recorded) == 1
 
 
+async def test_the_newest_frame_of_one_object_does_not_take_the_place_of_anothers() -> None:
+    async with house() as home, held(home.lane) as hold:
+        one, other, newer = (replace(card(), source_event_id=event) for event in ("one", "other", "one"))
+        asked = []
+        for frame in (one, other, newer):
+            asked.append(asyncio.create_task(home.intake.camera_frame(picture(ADA), frame)))
+            await asyncio.sleep(0)
+        hold.let_go()
+        assert await code_of(asked[0]) is ErrorCode.SUPERSEDED
+        await asyncio.gather(*asked[1:])
+        assert (home.camera("door").frames, home.camera("door").skipped) == (2, 1)
+
+
 async def test_a_bad_frame_and_a_cancelled_one_count_as_skipped() -> None:
     async with house() as home:
         with pytest.raises(PrivFaceError):

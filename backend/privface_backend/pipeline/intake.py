@@ -102,7 +102,7 @@ class Intake:
         return await self._camera_frame(
             card,
             lambda: self._recognition.identify(
-                data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=card.camera
+                data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=_whose(card)
             ),
         )
 
@@ -114,7 +114,7 @@ class Intake:
         """
         return await self._camera_frame(
             card,
-            lambda: self._recognition.identify_pixels(frame.pixels, claimed=frame.privacy, newest=card.camera),
+            lambda: self._recognition.identify_pixels(frame.pixels, claimed=frame.privacy, newest=_whose(card)),
         )
 
     async def _camera_frame(self, card: FrameCard, identify: Callable[[], Awaitable[Timed]]) -> Seen:
@@ -293,3 +293,8 @@ def follow_visit(household: Household, update: VisitUpdate, now: datetime) -> No
         household.ignore_stranger(live.camera, live.visit.id)
     elif said.outcome is Outcome.UNKNOWN:
         household.see_stranger(live.camera, live.visit.id, captured_at)
+
+
+def _whose(card: FrameCard) -> str:
+    """Of what the newest frame counts: of a camera, or of one object before it that the sender follows."""
+    return card.camera if card.source_event_id is None else f"{card.camera}\n{card.source_event_id}"
