@@ -6,7 +6,7 @@ import asyncio
 import logging
 import platform
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,6 +35,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 _THREADS: Final = 2
 _AGAIN_SECONDS: Final = 5.0
 _PATIENCE: Final = 5.0
+_END_SECONDS: Final = 3.0
 _ANY: Final = CameraFeed(topic="any")
 _POLLED: Final = frozenset({"address", "webcam", "folder"})
 _MEGABYTE: Final = 1024 * 1024
@@ -150,9 +151,7 @@ class Bridge:
             await asyncio.Event().wait()
         finally:
             self._running = False
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await _end(self._tasks)
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _loops(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
@@ -243,6 +242,15 @@ def _rules(feed: CameraFeed | None) -> GateRules:
     return GateRules(
         interval=feed.interval, frames=feed.frames, cooldown=feed.cooldown, on_demand=feed.trigger is not None
     )
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end: on Python 3.11 a library's ``wait_for`` may swallow a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_END_SECONDS)
 
 
 async def _keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -185,16 +185,23 @@ class CameraLine:
             if answer is not Answer.AWAY:
                 self._count(answer)
                 return
-            while (delay := self._parts.deliver.ready_in()) > 0:
-                left = arrived + self._parts.keep_seconds - self._parts.monotonic()
-                if self._waiting.has_newer(card.source_event_id):
-                    self.counts.replaced += 1
-                    return
-                if left <= 0:
-                    self.counts.stale += 1
-                    return
-                await self.wait(min(delay, left))
+            if not await self._may_try_again(arrived, card.source_event_id):
+                return
         self.counts.unwanted += 1
+
+    async def _may_try_again(self, arrived: float, source_event_id: str | None) -> bool:
+        """Wait until it makes sense to send a picture again; False: it is of no use any more."""
+        while True:
+            left = arrived + self._parts.keep_seconds - self._parts.monotonic()
+            if self._waiting.has_newer(source_event_id):
+                self.counts.replaced += 1
+                return False
+            if left <= 0:
+                self.counts.stale += 1
+                return False
+            if (delay := self._parts.deliver.ready_in()) <= 0:
+                return True
+            await self.wait(min(delay, left))
 
     def _count(self, answer: Answer) -> None:
         if answer is Answer.REFUSED:

@@ -18,6 +18,7 @@ from privface_backend.mqtt.connection import (
     ConnectionLostError,
     FailureKind,
     Presence,
+    cancellations,
     connect,
 )
 from privface_backend.mqtt.settings import MqttSettings
@@ -148,6 +149,7 @@ class BridgeLink:
         _LOGGER.log(level, "%s failed: %s\n%s", type(listener).__name__, kind, place)
 
     async def _tell(self, connection: Connection) -> None:
+        before = cancellations()
         await connection.publish(self._status_topic, ONLINE, qos=1, retain=True)
         for listener in self._listeners:
             for topic_filter, qos in listener.filters.items():
@@ -158,9 +160,10 @@ class BridgeLink:
         self._first.set()
         _LOGGER.info("MQTT connected to %s:%d", self._settings.host, self._settings.port)
         told: bytes | None = None
-        while True:
+        while cancellations() == before:
             state = encode_json(self._report())
             if state != told:
                 await connection.publish(self._state_topic, state, qos=1, retain=True)
                 told = state
-            await asyncio.sleep(self._state_seconds)
+            if cancellations() == before:
+                await asyncio.sleep(self._state_seconds)

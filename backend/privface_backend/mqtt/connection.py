@@ -121,6 +121,13 @@ class Connection:
             raise ConnectionLostError(str(error)) from None
 
 
+def cancellations() -> int:
+    """How often the running task was cancelled: Python 3.11's ``wait_for``, which aiomqtt uses, swallows a cancellation
+    that comes together with the answer."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
 def seconds_until(expires_at: datetime, now: datetime) -> float:
     """Seconds left before ``expires_at``; negative after it."""
     return (expires_at - now).total_seconds()

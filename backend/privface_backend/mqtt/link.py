@@ -21,6 +21,7 @@ from privface_backend.mqtt.connection import (
     ConnectionLostError,
     FailureKind,
     Presence,
+    cancellations,
     connect,
     seconds_until,
 )
@@ -39,13 +40,6 @@ _FAREWELL_SECONDS: Final = 2.0
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def _cancellations() -> int:
-    """How often the running task was cancelled: Python 3.11's ``wait_for``, which aiomqtt uses, swallows a cancellation
-    that comes together with the answer."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
 
 
 class MqttLink:
@@ -234,14 +228,14 @@ class MqttLink:
 
     async def _serve(self, connection: Connection) -> None:
         """Publish and take commands until the connection is gone; when cancelled, say goodbye."""
-        lost, before = False, _cancellations()
+        lost, before = False, cancellations()
         self._states.forget_sent()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._subscriptions.receive(connection), name="mqtt-receive")
                 await connection.publish(self._status_topic, ONLINE, qos=1, retain=True)
                 await self._subscriptions.subscribe(connection)
-                if _cancellations() > before:
+                if cancellations() > before:
                     raise asyncio.CancelledError
                 self._report_connected(connection)
                 group.create_task(self._send(connection), name="mqtt-send")
@@ -262,11 +256,11 @@ class MqttLink:
                 await connection.publish(self._status_topic, OFFLINE, qos=1, retain=True)
 
     async def _send(self, connection: Connection) -> None:
-        before = _cancellations()
+        before = cancellations()
         while True:
             self._wake.clear()
             await self._send_waiting(connection)
-            if _cancellations() > before:
+            if cancellations() > before:
                 raise asyncio.CancelledError
             await self._wake.wait()
 
