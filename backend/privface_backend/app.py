@@ -18,24 +18,28 @@ from typing import TYPE_CHECKING, Any, Final
 from privface_backend.bridge.bridge import Bridge
 from privface_backend.bridge.local import LocalDeliver
 from privface_backend.core import Core, needed_weights, open_core, utc_now
+from privface_backend.dht.service import Dht
 from privface_backend.domain.decision import DecisionRules
 from privface_backend.domain.explanations import only_people
 from privface_backend.domain.visits import VisitRules
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
+from privface_backend.frigate.companion import make_companions
 from privface_backend.gallery.folder import watch_folder
 from privface_backend.gallery.keeper import MemoryKeeper
 from privface_backend.models.store import WeightsStore
 from privface_backend.mqtt.link import MqttLink
-from privface_backend.mqtt.projection import MqttProjection
 from privface_backend.mqtt.settings import MqttSettings
+from privface_backend.mqtt.showing import Showing
 from privface_backend.mqtt.topics import Command
 from privface_backend.pipeline.cameras import Camera, Cameras
 from privface_backend.pipeline.household import CameraState, Household, PersonState
 from privface_backend.pipeline.intake import Intake, VisitSettings
 from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visits import VisitTiming
+from privface_backend.plugins.ports import EngineContext, Sink
 from privface_backend.plugins.registry import Registry
+from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import Event, StreamMessage
 from privface_backend.rest.services import Services
 from privface_backend.settings import Settings
@@ -138,8 +142,9 @@ class _Parts:
             else broker.settings(base_topic=settings.mqtt.base_topic, outbox_limit=settings.mqtt.outbox_limit)
         )
         self._link: Final = MqttLink(self._mqtt, on_command=self._command, clock=core.clock)
-        self._projection: Final = MqttProjection(self._link, lambda: settings.privacy.parameter)
-        self._cameras: Final = Cameras(on_change=self._camera_changed)
+        self._showing: Final = Showing(self._link, settings, self._mqtt, core.instance_id)
+        self._projection: Final = self._showing.projection
+        self._cameras: Final = Cameras(on_change=self._camera_changed, on_removal=self._camera_removed)
         self._writer: Final[Writer[Told]] = Writer("events", self._write)
         self._keeper: Final = MemoryKeeper(core.memory, core.index)
         self._intake: Final = Intake(
@@ -156,17 +161,42 @@ class _Parts:
         )
         self._bridge: Final = self._make_bridge()
         self._trouble: PrivFaceError | None = None
+        self._services: Final = self._make_services()
+        self._dht: Final = Dht(self._services, self._started) if settings.dht.enabled else None
+        self._sinks: Final = self._make_sinks()
         core.gallery.on_change(self._take_people)
         self._bus.call(self._to_mqtt)
+        self._bus.call(self._to_sinks)
+
+    def _make_sinks(self) -> dict[str, Sink]:
+        """The sinks beside MQTT, by name."""
+        core, options = self._core, dict[str, dict[str, object]]()
+        if core.settings.webhooks:
+            options["webhook"] = {"hooks": core.settings.webhooks, "clock": core.clock}
+        if self._dht is not None and core.settings.dht.events:
+            options["dht"] = {"link": self._dht.link}
+        return {
+            name: core.registry.create(EngineKind.SINK, name, EngineContext(weights=core.weights, options=own))
+            for name, own in options.items()
+        }
 
     def _make_bridge(self) -> Bridge | None:
         """The bridge, where cameras are set for it; not where it runs as a process of its own."""
         settings = self._core.settings
-        if settings.bridge.backend or not (settings.cameras or settings.bridge.topics):
+        wanted = settings.cameras or settings.bridge.topics or settings.frigate.enabled
+        if settings.bridge.backend or not wanted:
             return None
         deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition)
         mqtt = self._mqtt if self._mqtt.enabled else None
-        return Bridge(settings, deliver, mqtt=mqtt, clock=self._core.clock, registry=self._core.registry)
+        companions = make_companions(settings, clock=self._core.clock, ended=self._intake.end_source_event)
+        return Bridge(
+            settings,
+            deliver,
+            mqtt=mqtt,
+            clock=self._core.clock,
+            registry=self._core.registry,
+            companions=companions,
+        )
 
     def _make_strangers(self) -> Strangers:
         recognition, index = self._core.recognition, self._core.index
@@ -186,9 +216,9 @@ class _Parts:
             self._household.restore(json.loads(kept))
         await self._keeper.load()
 
-    def backend(self) -> Backend:
+    def _make_services(self) -> Services:
         core = self._core
-        services = Services(
+        return Services(
             settings=core.settings,
             instance_id=core.instance_id,
             started_at=core.clock(),
@@ -209,10 +239,13 @@ class _Parts:
             broker=self._link,
             weights=self._weights,
             trouble=lambda: self._trouble,
+            webhooks=lambda: getattr(self._sinks.get("webhook"), "counters", ()),
         )
+
+    def backend(self) -> Backend:
         return Backend(
-            core=core,
-            services=services,
+            core=self._core,
+            services=self._services,
             link=self._link,
             mqtt_settings=self._mqtt,
             broker=self._broker,
@@ -224,6 +257,11 @@ class _Parts:
         core = self._core
         yield "engines", self._start_engines()
         yield "mqtt", self._link.run()
+        yield from self._showing.loops()
+        for name, sink in self._sinks.items():
+            yield f"{name} sink", sink.run()
+        if self._dht is not None:
+            yield from self._dht.loops()
         yield "cameras", self._keep_cameras()
         yield "records", self._writer.run()
         yield (
@@ -296,11 +334,16 @@ class _Parts:
 
     def _to_mqtt(self, message: Message) -> None:
         if isinstance(message.subject, Event):
-            self._link.publish_event(message.subject)
+            self._projection.tell(message.subject, message.frame)
         elif isinstance(message.subject, PersonState):
             self._projection.show_person(message.subject)
         elif isinstance(message.subject, CameraState):
             self._projection.show_camera(message.subject)
+
+    def _to_sinks(self, message: Message) -> None:
+        if isinstance(message.subject, Event):
+            for sink in self._sinks.values():
+                sink.publish(message.subject)
 
     def _camera_changed(self, camera: Camera) -> None:
         self._projection.show_camera_settings(camera)
@@ -308,8 +351,12 @@ class _Parts:
             self._intake.drop_visits(camera.name)
         self._camera_set.set()
 
+    def _camera_removed(self, name: str) -> None:
+        self._projection.forget_camera(name)
+        self._camera_set.set()
+
     async def _keep_cameras(self) -> None:
-        """Keep how cameras are set, so that one that was switched off stays off."""
+        """Keep which cameras there are and how they are set, so that one that was switched off stays off."""
         kept = self._cameras.settings()
 
         async def keep() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from privface_backend.domain.geometry import Size
+
 T = TypeVar("T")
 
 
@@ -47,11 +49,12 @@ class Listener(Generic[T]):
 @dataclass(frozen=True, slots=True)
 class Message:
     """Something to tell: ``kind`` is a ``protocol.StreamMessage``, ``payload`` goes out as JSON; ``subject`` is the
-    object that it was made of, for listeners inside."""
+    object that it was made of, for listeners inside, and ``frame`` the size in pixels of the frame that it is about."""
 
     kind: str
     payload: dict[str, object]
     subject: object = None
+    frame: Size | None = None
 
 
 class Bus:

@@ -68,7 +68,8 @@ def _tell_others(backend: Backend, listening: Listening) -> Iterator[tuple[str, 
     settings, mqtt = backend.core.settings.discovery, backend.mqtt_settings
 
     async def find_url() -> str | None:
-        if not settings.mqtt:
+        # One home, one way: Home Assistant is offered its own integration, or shown devices.
+        if not settings.mqtt or backend.core.settings.mqtt.home_assistant:
             return None
         return settings.url or await url_towards(listening, mqtt.host, mqtt.port)
 

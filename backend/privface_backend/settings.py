@@ -32,9 +32,11 @@ from privface_backend.domain.decision import Naming
 from privface_backend.domain.frames import WORKING_SIZE
 from privface_backend.domain.privacy import LADDER
 from privface_backend.errors import PrivFaceError, SettingsError
+from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import DEFAULT_PORT
 from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
+from privface_backend.settings_push import DhtSettings, WebhookSettings
 
 _TOP_LEVEL: Final = ("data_dir", "models_dir")
 _MOST_LEVELS: Final = 20
@@ -194,8 +196,11 @@ class Settings:
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     links: LinkSettings = field(default_factory=LinkSettings)
+    frigate: FrigateSettings = field(default_factory=FrigateSettings)
     sifis: AncestorSettings = field(default_factory=AncestorSettings)
     dropin: DropInSettings = field(default_factory=DropInSettings)
+    dht: DhtSettings = field(default_factory=DhtSettings)
+    webhooks: tuple[WebhookSettings, ...] = ()
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -209,6 +214,11 @@ class Settings:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, WebhookSettings):
+        # Its path is often all that guards it.
+        return {item.name: _shown(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)} | {
+            "url": f"{value.place}/***"
+        }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: _shown(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -261,6 +271,18 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _socket_address(text: str) -> str:
+    expected = "expected ws:// or wss:// and a host"
+    try:
+        url = URL(text)
+        given = url.scheme in {"ws", "wss"} and url.host and url.port and not url.raw_fragment
+    except ValueError:
+        raise vol.Invalid(expected) from None
+    if not given:
+        raise vol.Invalid(expected)
+    return text
+
+
 # What a value must satisfy beyond its type; the type itself comes from the dataclass.
 _CHECKS: Final[Mapping[Name, Any]] = {
     ("server", "port"): between(0, 65535),
@@ -284,8 +306,14 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("broker", "port"): between(0, 65535),
     ("discovery", "url"): _web_address,
     ("links", "seconds"): between(1, 3600),
+    ("frigate", "url"): _web_address,
+    ("frigate", "interval"): between(0.1, 600),
     ("sifis", "without_token"): one_of("never", "loopback", "always"),
     ("dropin", "without_token"): one_of("never", "loopback", "always"),
+    ("dht", "url"): _socket_address,
+    ("dht", "frames_every"): between(1, 100_000),
+    ("dht", "waiting"): between(1, 1000),
+    ("dht", "outbox"): between(1, 10_000),
     ("retention", "event_days"): between(0, 3650),
     ("memory", "hours"): between(0, 720),
     ("log", "level"): one_of("debug", "info", "warning", "error"),
@@ -338,6 +366,8 @@ def load_settings(
     settings = _build(given.values)
     problems = (
         *_mqtt_problems(settings.mqtt),
+        *((("frigate", key), text) for key, text in settings.frigate.problems()),
+        *_engine_problems(settings, given.values),
         *_engine_problems(settings, given.values),
         *_camera_problems(settings),
     )
@@ -425,6 +455,8 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
         method, parameter = feed.strength(settings.privacy.method, settings.privacy.parameter)
         if problem := camera_name_problem(name):
             yield key, f"expected another name: {problem}"
+        if feed.frigate is not None and not settings.frigate.enabled:
+            yield key, "frigate: needs frigate.enabled: true, and where Frigate is"
         if method not in methods:
             yield key, f"method: expected one of {', '.join(methods)}"
             continue

@@ -219,6 +219,28 @@ async def test_the_embedded_broker(tmp_path: Path) -> None:
             await until(lambda: len(watcher.on("privface/event")) == 1)
 
 
+async def test_the_embedded_broker_shows_what_was_asked_for(tmp_path: Path) -> None:
+    sections: dict[str, Any] = {
+        "mqtt": MqttSettings(home_assistant=True, double_take=True),
+        "broker": BrokerSettings(port=0),
+    }
+    async with running(tmp_path, **sections) as api:
+        own = api.backend.mqtt_settings
+        login: dict[str, Any] = {
+            "username": own.username,
+            "password": own.password,
+            "protocol": aiomqtt.ProtocolVersion.V311,
+        }
+        person = await api.create("Ada", ADA)
+        async with watching(own.port, "#", **login) as watcher:
+            await frame(api, ADA)
+            await until(lambda: len(watcher.on("privface/camera/front-door/event")) == 1)
+            await until(lambda: len(watcher.on("double-take/matches/Ada")) == 1)
+            await until(lambda: watcher.on("double-take/available")[-1].payload == b"online")
+            topic = f"homeassistant/device/privface_{api.backend.core.instance_id}/person_{person}/config"
+            await until(lambda: retained(watcher, topic)["device"]["name"] == "Ada")
+
+
 async def test_after_a_restart_it_is_known_when_people_were_last_seen(tmp_path: Path) -> None:
     async with running(tmp_path) as api:
         await api.create("Ada", ADA)
@@ -243,6 +265,25 @@ async def test_a_camera_that_was_switched_off_stays_off(tmp_path: Path) -> None:
     async with running(tmp_path) as api:
         assert (await api.frame("Front door", picture(ADA))).code == "camera_disabled"
         assert api.backend.services.cameras.get("Front door").parameter == 41
+
+
+async def test_cameras_are_known_again_after_a_restart_unless_they_were_removed(tmp_path: Path) -> None:
+    async with running(tmp_path) as api:
+        for camera in ("Front door", "Garage", "Hall"):
+            await frame(api, ADA, camera=camera)
+        api.backend.services.intake.forget_camera("Garage")
+    async with running(tmp_path) as api:
+        assert [camera.name for camera in api.backend.services.cameras.all()] == ["Front door", "Hall"]
+        assert all(camera.enabled for camera in api.backend.services.cameras.all())
+
+
+async def test_what_an_earlier_version_kept_of_cameras_is_taken_over(tmp_path: Path) -> None:
+    kept = '{"Front door": {"enabled": false, "parameter": 41}}'
+    async with open_core(make_settings(tmp_path)) as core:
+        await core.storage.call(core.database.set_meta, "cameras", kept)
+    async with running(tmp_path) as api:
+        (camera,) = api.backend.services.cameras.all()
+        assert (camera.name, camera.enabled, camera.parameter, camera.askable) == ("Front door", False, 41, False)
 
 
 async def test_another_process_s_enrollment_is_noticed(tmp_path: Path) -> None:

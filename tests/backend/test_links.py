@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privface_backend.domain.addresses import is_refused
 from privface_backend.errors import PrivFaceError, SettingsError
-from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink, is_refused, owner_link
+from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink, owner_link
 from privface_backend.protocol import ErrorCode
 from privface_backend.settings import LinkSettings
 

@@ -134,13 +134,18 @@ async def test_a_link_that_is_there_already_is_told_at_once(broker: Mosquitto) -
 
 @contextlib.asynccontextmanager
 async def serving(
-    directory: Path, broker: Mosquitto, discovery: DiscoverySettings | None = None, host: str = "127.0.0.1"
+    directory: Path,
+    broker: Mosquitto,
+    discovery: DiscoverySettings | None = None,
+    host: str = "127.0.0.1",
+    *,
+    home_assistant: bool = False,
 ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """A service on a free port; its instance's id and what stands in its run file."""
     chosen = make_settings(
         directory,
         server=ServerSettings(host=host, port=0),
-        mqtt=MqttSettings(port=broker.port),
+        mqtt=MqttSettings(port=broker.port, home_assistant=home_assistant),
         broker_configured=True,
         discovery=discovery or DiscoverySettings(zeroconf=False),
     )
@@ -175,5 +180,17 @@ async def test_switched_off_it_takes_back_what_was_told(tmp_path: Path, broker: 
     async with discovering(broker) as watcher:
         assert (await first(watcher)).retained
         async with serving(tmp_path, broker, DiscoverySettings(zeroconf=False, mqtt=False)):
+            await until(lambda: watcher.seen[-1].payload == b"")
+    await nothing_retained(broker, "privface")
+
+
+async def test_a_home_that_is_shown_devices_is_not_offered_the_integration_too(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    async with serving(tmp_path, broker), discovering(broker) as watcher:
+        await first(watcher)
+    async with discovering(broker) as watcher:
+        assert (await first(watcher)).retained
+        async with serving(tmp_path, broker, home_assistant=True):
             await until(lambda: watcher.seen[-1].payload == b"")
     await nothing_retained(broker, "privface")

@@ -10,20 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privface_backend.domain.backoff import Backoff
-from privface_backend.mqtt.outbox import Outbox, OutgoingEvent, RetainedStates
+from privface_backend.mqtt.outbox import Message, Outbox, OutgoingEvent, RetainedStates
 from privface_backend.mqtt.settings import MqttSettings
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 def waiting(number: int, *, expires_in: float = 60.0) -> OutgoingEvent:
-    return OutgoingEvent(payload=str(number).encode(), expires_at=NOW + timedelta(seconds=expires_in))
+    message = Message("event", str(number).encode())
+    return OutgoingEvent(messages=(message,), expires_at=NOW + timedelta(seconds=expires_in))
 
 
 def drain(outbox: Outbox, now: datetime = NOW) -> list[int]:
     out = []
     while (event := outbox.take(now)) is not None:
-        out.append(int(event.payload))
+        out.append(int(event.messages[0].payload))
         outbox.acknowledge()
     return out
 
@@ -91,7 +92,7 @@ def test_no_event_vanishes_uncounted_and_the_order_holds(limit: int, steps: list
         elif (event := outbox.take(NOW)) is not None:
             if step == "take":
                 outbox.acknowledge()
-                arrived.append(int(event.payload))
+                arrived.append(int(event.messages[0].payload))
             else:
                 outbox.put_back()
         assert len(outbox) <= limit
@@ -101,7 +102,7 @@ def test_no_event_vanishes_uncounted_and_the_order_holds(limit: int, steps: list
 
 
 def test_payloads_stay_out_of_the_repr() -> None:
-    assert "Anna" not in repr(OutgoingEvent(payload=b"Anna", expires_at=NOW))
+    assert "Anna" not in repr(OutgoingEvent(messages=(Message("event", b"Anna"),), expires_at=NOW))
 
 
 def test_only_the_newest_state_of_a_topic_is_sent() -> None:
@@ -123,6 +124,17 @@ def test_states_are_sent_again_after_a_reconnect_cleared_ones_too() -> None:
         pass
     states.forget_sent()
     assert [states.take(), states.take(), states.take()] == [("a", b"1"), ("b", b""), None]
+
+
+def test_some_states_are_sent_again_when_somebody_asks_for_them() -> None:
+    states = RetainedStates()
+    for topic in ("home/a", "home/b", "other/a"):
+        states.put(topic, b"1")
+    while states.take():
+        pass
+    states.put("home/b", b"2")
+    states.forget_sent("home/")
+    assert [states.take(), states.take(), states.take()] == [("home/b", b"2"), ("home/a", b"1"), None]
 
 
 def test_a_state_put_back_is_sent_with_its_newest_payload() -> None:
@@ -165,5 +177,13 @@ def test_every_problem_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("base", ["", "/a", "a/", "a//b", "#", "$SYS/a", "a\nb"])
-def test_a_base_topic_must_be_one(base: str) -> None:
-    assert len(MqttSettings(base_topic=base).problems()) == 1
+@pytest.mark.parametrize("key", ["base_topic", "home_assistant_topic", "double_take_topic"])
+def test_a_base_topic_must_be_one(key: str, base: str) -> None:
+    (problem,) = MqttSettings(**{key: base}).problems()  # type: ignore[arg-type]  # these are texts
+    assert problem.startswith(f"mqtt.{key}: ")
+
+
+@pytest.mark.parametrize(("key", "base"), [("home_assistant_topic", "double-take"), ("double_take_topic", "privface")])
+def test_base_topics_must_differ(key: str, base: str) -> None:
+    (problem,) = MqttSettings(**{key: base}).problems()  # type: ignore[arg-type]  # these are texts
+    assert "three that differ" in problem

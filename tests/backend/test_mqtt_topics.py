@@ -103,6 +103,9 @@ def test_topics_are_those_of_the_wire() -> None:
     assert TOPICS.event == "privface/event"
     assert TOPICS.person_state("anna") == "privface/person/anna/state"
     assert TOPICS.camera_state("door") == "privface/camera/door/state"
+    assert TOPICS.camera_look("door") == "privface/camera/door/look"
+    assert TOPICS.camera_event("door") == "privface/camera/door/event"
+    assert TOPICS.person_event("anna") == "privface/person/anna/event"
     assert TOPICS.commands == ("privface/camera/+/enabled/set", "privface/camera/+/privacy/set")
     assert Topics("home/pf").event == "home/pf/event"
 
@@ -175,6 +178,8 @@ def test_states_have_the_keys_of_the_wire() -> None:
     nowhere = person_state(camera=None, last_seen=None, score=None, phase=PresencePhase.LEFT, since=None)
     assert (nowhere["last_seen"], nowhere["since"]) == (None, None)
     assert (nowhere["present"], nowhere["state"]) == (False, "left")
+    unseen = camera_state(persons=[], unknown=0, last_event_id=None, ts=None)
+    assert unseen == {"persons": [], "unknown": 0, "last_event_id": None, "ts": None}
     assert camera_state(persons=["Zoë"], unknown=2, last_event_id="event-1", ts=moment) == {
         "persons": ["Zoë"],
         "unknown": 2,

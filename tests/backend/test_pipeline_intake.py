@@ -232,6 +232,19 @@ async def test_a_superseded_frame_counts_as_skipped() -> None:
         assert len(home.recorded) == 1
 
 
+async def test_the_newest_frame_of_one_object_does_not_take_the_place_of_anothers() -> None:
+    async with house() as home, held(home.lane) as hold:
+        one, other, newer = (replace(card(), source_event_id=event) for event in ("one", "other", "one"))
+        asked = []
+        for frame in (one, other, newer):
+            asked.append(asyncio.create_task(home.intake.camera_frame(picture(ADA), frame)))
+            await asyncio.sleep(0)
+        hold.let_go()
+        assert await code_of(asked[0]) is ErrorCode.SUPERSEDED
+        await asyncio.gather(*asked[1:])
+        assert (home.camera("door").frames, home.camera("door").skipped) == (2, 1)
+
+
 async def test_a_bad_frame_and_a_cancelled_one_count_as_skipped() -> None:
     async with house() as home:
         with pytest.raises(PrivFaceError):
@@ -305,6 +318,22 @@ async def test_events_say_what_the_card_said() -> None:
     assert event.box is not None
     assert event.privacy.relative is not None
     assert Event.from_dict(event.to_dict()).event_id == event.event_id
+
+
+async def test_an_event_of_the_source_that_is_over_is_decided() -> None:
+    asked = card(source=FrameSource.FRIGATE, source_event_id="frigate-1", more=True)
+    async with house() as home:
+        assert (await home.intake.camera_frame(picture(ADA), asked)).events == ()
+        home.intake.end_source_event(asked.camera, "frigate-2")
+        assert home.recorded == []
+        home.intake.end_source_event(asked.camera, "frigate-1")
+        (event,) = home.recorded
+        assert (event.source_event_id, event.phase) == ("frigate-1", Phase.CONFIRMED)
+        home.intake.end_source_event(asked.camera, "frigate-1")
+        assert len(home.recorded) == 1
+    async with house(start=False) as home:
+        home.intake.end_source_event(asked.camera, "frigate-1")
+        assert home.recorded == []
 
 
 async def test_ids_differ_and_a_clock_ahead_prolongs_nothing() -> None:

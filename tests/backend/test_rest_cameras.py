@@ -149,6 +149,50 @@ async def test_too_many_cameras_are_refused(api: Api) -> None:
     assert (reply.status, reply.code) == (503, "overloaded")
 
 
+async def remove(api: Api, camera: str, scope: Scope = Scope.ADMIN) -> Reply:
+    return await api.call("DELETE", f"/api/v1/cameras/{camera}", pattern=CAMERA, scope=scope)
+
+
+async def test_a_camera_that_is_removed_is_forgotten(api: Api) -> None:
+    ada = await api.create("Ada", ADA)
+    await change(api, "door", parameter=31)
+    (event,) = (await api.frame("door", picture(ADA))).document["events"]
+    reply = await remove(api, "door")
+    assert (reply.status, reply.document) == (200, {"camera": "door", "removed": True})
+    assert (await show(api, "door")).status == 404
+    assert (await remove(api, "door")).code == "not_found"
+    # What was decided stays, and with it where somebody was.
+    assert (await api.event(event))["person_id"] == ada
+    (state,) = api.backend.services.household.people(api.backend.core.clock())
+    assert state.camera == "door"
+    assert (await api.frame("door", picture(ADA))).document["privacy"]["parameter"] == 17
+    shown = (await show(api, "door")).document
+    assert (shown["frames"], shown["parameter"], shown["persons"]) == (1, None, ["Ada"])
+
+
+async def test_a_removed_camera_s_visits_are_over(api: Api) -> None:
+    (first,) = (await api.frame("door", picture(STRANGER))).document["visits"]
+    assert (await api.frame("door", picture(STRANGER))).document["visits"] == [first]
+    await remove(api, "door")
+    assert (await api.frame("door", picture(STRANGER))).document["visits"] != [first]
+
+
+async def test_removing_makes_room_where_there_are_too_many(api: Api) -> None:
+    for number in range(256):
+        api.backend.services.cameras.get(f"camera {number}")
+    refused = await api.frame("one more", picture(ADA))
+    assert refused.code == "overloaded"
+    assert (await remove(api, "camera%207")).status == 200
+    assert (await api.frame("one more", picture(ADA))).status == 200
+
+
+async def test_only_an_admin_removes_a_camera(api: Api) -> None:
+    await change(api, "door", enabled=True)
+    for scope in (Scope.IDENTIFY, Scope.ENROLL):
+        assert (await remove(api, "door", scope)).code == "forbidden"
+    assert (await show(api, "door")).status == 200
+
+
 async def test_an_unknown_camera_is_not_found(api: Api) -> None:
     reply = await show(api, "nowhere")
     assert (reply.status, reply.code) == (404, "not_found")

@@ -204,6 +204,18 @@ def test_a_setting_given_twice(write: Any) -> None:
         ("links: {webcams: [x]}", "links.webcams: expected a whole number"),
         ("mqtt: {protocol: 4}", "mqtt.protocol: expected one of auto, 5, 3.1.1"),
         ("mqtt: {password: x}", "mqtt.password: needs mqtt.username too"),
+        ("frigate: {enabled: true}", "frigate.enabled: needs frigate.url, such as http://192.168.1.10:5000"),
+        ("frigate: {enabled: true, pictures: mqtt, sub_labels: true}", "frigate.enabled: needs frigate.url"),
+        ("frigate: {url: 'frigate:5000'}", "frigate.url: expected http:// or https://, a host, and no user"),
+        ("frigate: {url: 'http://anna:x@frigate:5000'}", "frigate.url: expected http:// or https://"),
+        ("frigate: {password: x}", "frigate.password: needs frigate.username too"),
+        ("frigate: {username: x}", "frigate.username: needs frigate.password too"),
+        ("frigate: {topic: frigate/}", "frigate.topic: allowed: levels that are not empty"),
+        ("frigate: {topic: 'frigate/#'}", "frigate.topic: allowed: levels that are not empty"),
+        ("frigate: {labels: []}", "frigate.labels: needs one at least, such as person"),
+        ("frigate: {labels: ['a/b']}", "frigate.labels: allowed: names of objects"),
+        ("frigate: {interval: 0}", "frigate.interval: expected 0.1 to 600"),
+        ("frigate: {pictures: ftp}", "frigate.pictures: expected one of http, mqtt"),
         ("engines: {backend: jax}", "engines.backend: expected one of onnx, tensorflow, pytorch"),
         ("engines: {recognizer: nonsense}", "engines.recognizer: expected one of deepface:SFace, "),
         ("engines: {aligner: nonsense}", "engines.aligner: expected one of five-point, deepface"),
@@ -256,6 +268,7 @@ def test_what_is_shown_holds_no_secrets(write: Any) -> None:
     config = write(
         """
 mqtt: {username: anna, password: hunter2}
+frigate: {username: anna, password: hunter2, pictures: mqtt}
 links:
   allow:
     - rtsp://anna:hunter2@camera/1
@@ -267,7 +280,8 @@ links:
     )
     shown = load_settings(config=config, environment={}).redacted()
     assert "hunter2" not in str(shown)
-    assert shown["mqtt"]["password"] == "***"
+    assert shown["mqtt"]["password"] == shown["frigate"]["password"] == "***"
+    assert shown["frigate"]["pictures"] == "mqtt"
     assert shown["links"]["allow"] == [
         "rtsp://***@camera/1",
         "rtsp://***@camera/*",

@@ -102,6 +102,19 @@ async def test_new_pictures_become_frames_and_old_ones_do_not(tmp_path: Path) ->
     assert sorted(path.name for path in folder.rglob("*.*")) == ["old.jpg", "one.jpg", "two.JPG"]
 
 
+async def test_a_picture_that_comes_along_with_its_folders(tmp_path: Path) -> None:
+    """Nobody could watch those folders before it was there."""
+    made = tmp_path / "made"
+    put(made, "11/28/one.jpg", shade(50))
+    (made / "11" / "out").symlink_to(tmp_path / "outside")
+    put(tmp_path / "outside", "secret.jpg", shade(100))
+    async with watched(tmp_path / "porch") as seen:
+        made.rename(seen.folder / "2026")
+        await seen.shows(50)
+        put(seen.folder, "last.jpg", shade(200))
+        await seen.shows(50, 200)
+
+
 async def test_a_picture_is_waited_for_until_it_is_whole(tmp_path: Path) -> None:
     data = shade(50, noise=True)
     async with watched(tmp_path / "porch") as seen:

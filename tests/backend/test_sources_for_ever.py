@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -19,7 +21,9 @@ from aiohttp import web
 
 from privface_backend.domain.backoff import Backoff
 from privface_backend.domain.frames import Pixels
+from privface_backend.engines.sources.decoding import Decoding
 from privface_backend.engines.sources.link import LinkSource, LinkTimes
+from privface_backend.engines.sources.upright import upright
 from privface_backend.engines.sources.webcam import WebcamSource
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
@@ -30,7 +34,7 @@ from privface_backend.protocol import ErrorCode, FrameCard
 from support.backend import until
 from support.http_camera import Mjpeg, camera, jpeg, snapshot
 from support.ports import free_port
-from support.rtsp import rtsp_server
+from support.rtsp import MPEG_TS, rtsp_server
 from support.videos import encode, scene
 
 CARD = FrameCard(camera="porch", captured_at=datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC))
@@ -217,6 +221,7 @@ async def test_a_stall_is_noticed() -> None:
             if told[-1].reconnects:
                 break
     assert states(told) == ["connecting", "connected", "lost", "connecting", "connected"]
+    assert [one.reason for one in told if one.state == "lost"] == ["The camera's stream broke: nothing came in time."]
 
 
 @pytest.mark.parametrize("garbage", [b"\x00", b"G", bytes(range(256))], ids=["zeros", "sync", "all"])
@@ -259,6 +264,19 @@ async def test_a_stream_that_no_decoder_understands_is_lost() -> None:
             if told[-1].reconnects:
                 break
     assert {one.reason for one in told if one.state == "lost"} == {"The camera sends no picture that can be decoded."}
+
+
+async def test_a_stream_in_a_format_that_nobody_knows_is_lost() -> None:
+    told: list[SourceState] = []
+    async with rtsp_server(b"\x00" * 1316) as server:
+        server.described = MPEG_TS.replace("AVP 33", "AVP 96") + "a=rtpmap:96 X-UNHEARD-OF/90000\r\n"
+        source = link(f"rtsp://127.0.0.1:{server.port}/live", told, connect=2.0, read=1.0)
+        async with aclosing(source.frames()) as frames:
+            waiting = asyncio.ensure_future(anext(frames))
+            await until(lambda: waiting.done() or sum(one.state == "lost" for one in told) >= 2, seconds=60)
+            assert not waiting.done()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
 
 async def test_another_resolution_midway_is_survived() -> None:
@@ -360,26 +378,31 @@ def test_hardware_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert "auto, off, v4l2m2m" in (caught.value.allowed or "")
 
 
-async def decoded(hardware: str, level: int, caplog: pytest.LogCaptureFixture) -> tuple[list[Pixels], list[str]]:
-    """The first frames of a still stream, and what was logged of the decoder."""
-    caplog.clear()
-    async with rtsp_server(encode([scene(1, 2)] * 20, kind="mpegts")) as server:
-        source = link(f"rtsp://127.0.0.1:{server.port}/live", hardware=hardware)
-        async with aclosing(source.frames()) as frames:
-            taken = [(await anext(frames)).pixels for _ in range(3)]
-    logged = [one.message for one in caplog.records if one.levelno == level and "decoded in software" in one.message]
-    return taken, logged
+def decoded(data: bytes, hardware: str) -> tuple[list[bytes], int]:
+    """All frames of a video as the decoder for it gives them, and how many streams were opened for that."""
+    decoding, frames, opened = Decoding(hardware), [], 0
+    for _ in range(2):
+        with av.open(io.BytesIO(data), mode="r") as container:
+            stream = container.streams.video[0]
+            decoder = decoding.open(stream, 1_000_000)
+            opened += 1
+            for packet in container.demux(stream):
+                frames += [upright(picture).tobytes() for picture in decoder.decode(packet)]
+    return frames, opened
 
 
-async def test_automatic_hardware_falls_back_to_the_same_pictures(caplog: pytest.LogCaptureFixture) -> None:
+def test_automatic_hardware_falls_back_to_the_same_pictures(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    software, _ = await decoded("off", logging.DEBUG, caplog)
-    automatic, logged = await decoded("auto", logging.DEBUG, caplog)
+    data = encode([scene(number) for number in range(12)], kind="mpegts")
+    software, _ = decoded(data, "off")
+    assert "software" not in caplog.text
+    automatic, opened = decoded(data, "auto")
+    logged = [one.levelno for one in caplog.records if "decoded in software" in one.message]
     if not logged:
         pytest.skip("This computer has a device that decodes.")
-    assert len(logged) == 1
-    distinct = {frame.tobytes() for frame in software}
-    assert {frame.tobytes() for frame in automatic} & distinct
+    assert (opened, logged) == (2, [logging.DEBUG])
+    assert len(software) == 24
+    assert automatic == software
 
 
 async def test_a_device_that_was_asked_for_and_does_not_work_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:

@@ -268,3 +268,8 @@ async def test_how_long_a_video_is(kind: str, frames: int | None) -> None:
     film = VideoSource(data=data, card=CARD, limits=VideoLimits(), on_length=lengths.append)
     assert len([frame async for frame in film.frames()]) == 7
     assert lengths[0].frames == frames
+
+
+async def test_a_video_in_a_format_that_nobody_knows() -> None:
+    data = encode([scene(1)] * 3).replace(b"avc1", b"zzzz")
+    assert (await refusal(data)).code in {ErrorCode.VIDEO_UNREADABLE, ErrorCode.VIDEO_WITHOUT_FRAMES}

@@ -22,13 +22,17 @@ ORDER: Final = (
     ("protocol",),
     ("errors",),
     ("domain",),
-    ("plugins", "storage", "settings_file"),
+    ("plugins", "storage", "settings_file", "resolver"),
+    ("settings_push",),
+    ("webhooks",),
     ("engines", "models"),
     ("settings", "events", "tasks"),
     ("gallery",),
     ("pipeline",),
-    ("rest", "mqtt", "discovery", "evaluation"),
+    ("sifis",),
+    ("rest", "mqtt", "dht", "discovery", "evaluation"),
     ("bridge",),
+    ("frigate",),
     ("core",),
     ("app",),
     ("server",),
@@ -39,6 +43,7 @@ ORDER: Final = (
 # The settings hold each part's own, frozen dataclasses that import nothing but errors.
 EXCEPTIONS: Final = {
     ("settings", "privface_backend.mqtt.settings"),
+    ("settings", "privface_backend.frigate.settings"),
     ("settings", "privface_backend.bridge.settings"),
 }
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from support.backend_process import ROOT, VARIABLE, find_interpreter
-from support.browser import find_chromium
+from support.chromium import find_chromium
 from support.cottage import Cottage, furnished
 from support.hass import HomeAssistant
 from support.household import Household, move_in

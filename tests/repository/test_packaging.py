@@ -17,7 +17,7 @@ with (BACKEND / "pyproject.toml").open("rb") as project_file:
     PYPROJECT = tomllib.load(project_file)
 PROJECT = PYPROJECT["project"]
 LOCKS = sorted(BACKEND.glob("requirements*.lock"))
-# Those of environments that the backend isn't in: Home Assistant's, and that of other engines' clients.
+# Those of environments that the backend isn't in: Home Assistant's, other engines' clients', Node-RED's tests'.
 OTHER_LOCKS = sorted((ROOT / "tests").glob("*/requirements.lock"))
 OWN_NAME = canonicalize_name(PROJECT["name"])
 
@@ -88,9 +88,8 @@ def test_both_sides_are_checked_by_the_same_mypy() -> None:
 
 def test_the_component_is_tested_on_the_home_assistant_that_it_needs() -> None:
     oldest = Version(json.loads((ROOT / "hacs.json").read_text())["homeassistant"])
-    for path in OTHER_LOCKS:
-        if path.parent.name != "dropin":
-            assert read_pins(path)["homeassistant"] >= oldest
+    for tests in ("component", "e2e"):
+        assert read_pins(ROOT / "tests" / tests / "requirements.lock")["homeassistant"] >= oldest
 
 
 @pytest.mark.parametrize("path", [*LOCKS, *OTHER_LOCKS], ids=lambda path: f"{path.parent.name}-{path.name}")

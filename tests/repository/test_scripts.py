@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = ("test", "314", "ha", "hass", "nodered", "tensorflow")
+PROGRAMS = ("apt-get", "chromium", "mosquitto", "mosquitto_pub", "node", "npm")
 SCRIPTS = [*sorted((ROOT / "scripts").iterdir()), ROOT / ".ci/run"]
 
 
@@ -119,14 +121,17 @@ def tested(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "scripts/test", tmp_path / "scripts/test")
     say = 'echo "${0##*/} $*"'
     pytest_says = f'case $1 in -m) echo "${{0%/bin*}}: ${{*:2}}"; exit "${{STATUS:-0}}" ;; --version) {say} ;; esac'
+    for name in ("package.json", "package-lock.json"):
+        (tmp_path / "tests/node_red").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tests/node_red" / name).write_text("{}\n")
     for path, body in {
         "scripts/install": f'{say} "on ${{PRIVFACE_PYTHON:-the default}}"',
         "scripts/lint": say,
         "scripts/python": "echo default",
         "scripts/python314": "echo cpython314",
-        **{f".venv-{name}/bin/python": pytest_says for name in ("test", "314", "ha", "hass", "tensorflow")},
+        **{f".venv-{name}/bin/python": pytest_says for name in ENVIRONMENTS},
         ".venv-ha/bin/coverage": say,
-        **{f"bin/{name}": say for name in ("apt-get", "chromium", "mosquitto", "mosquitto_pub")},
+        **{f"bin/{name}": say for name in PROGRAMS},
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(f"#!/usr/bin/env bash\n{body}\n")
@@ -144,13 +149,14 @@ def say_suites(tested: Path, *arguments: str, **environment: str) -> tuple[int, 
 @pytest.mark.parametrize(
     ("given", "suites"),
     [
-        ([], ["lint", ".venv-test", ".venv-314", ".venv-ha", "coverage", ".venv-hass"]),
-        (["-k", "word"], ["lint", ".venv-test", ".venv-314", ".venv-ha", ".venv-hass"]),
+        ([], ["lint", ".venv-test", ".venv-314", ".venv-ha", "coverage", ".venv-hass", ".venv-nodered"]),
+        (["-k", "word"], ["lint", ".venv-test", ".venv-314", ".venv-ha", ".venv-hass", ".venv-nodered"]),
         (["--quick"], ["lint", ".venv-test"]),
         (["backend"], [".venv-test"]),
         (["backend314"], [".venv-314"]),
         (["component"], [".venv-ha", "coverage"]),
         (["e2e", "-x"], [".venv-hass"]),
+        (["node_red"], [".venv-nodered"]),
         (["tensorflow"], [".venv-tensorflow"]),
     ],
 )
@@ -167,6 +173,29 @@ def test_failures_stop_it_and_no_match_does_not(tested: Path) -> None:
     assert say_suites(tested, "--quick", STATUS="1") == (1, ["lint", ".venv-test"])
     assert say_suites(tested, "backend", STATUS="5") == (5, [".venv-test"])
     assert say_suites(tested, "-k", "e2e_only", STATUS="5")[0] == 0
+
+
+def test_node_red_is_installed_once_for_a_lock(tested: Path) -> None:
+    npm = tested / "bin/npm"
+    npm.write_text('#!/usr/bin/env bash\necho "npm $*" >>"$CALLS"\n')
+    calls = tested / "calls"
+    for _ in range(2):
+        assert say_suites(tested, "node_red", CALLS=str(calls)) == (0, [".venv-nodered"])
+    assert len(calls.read_text().splitlines()) == 1
+    (tested / "tests/node_red/package-lock.json").write_text('{"new": 1}\n')
+    say_suites(tested, "node_red", CALLS=str(calls))
+    (first, second) = calls.read_text().splitlines()
+    assert first == second
+    assert first.startswith("npm ci --prefix .cache/node-red --ignore-scripts ")
+
+
+def test_without_npm_or_a_network_the_node_red_tests_are_left_out_with_a_word(tested: Path) -> None:
+    (tested / "bin/npm").write_text("#!/usr/bin/env bash\nexit 1\n")
+    ran = run(tested / "scripts/test", "node_red", PATH=f"{tested}/bin:{os.environ['PATH']}")
+    assert ran.returncode == 0
+    assert "No Node-RED tests: it can't be installed here" in ran.stderr
+    assert ".venv-nodered" not in ran.stdout
+    assert not (tested / ".cache/node-red/installed.json").exists()
 
 
 def test_an_environment_without_its_stamp_is_not_current(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_an_action_has_one_commit_everywhere() -> None:
 
 def test_what_must_run_runs() -> None:
     assert jobs()["tests"]["strategy"]["matrix"]["python"] == ["3.11", "3.14"]
-    words = ("--quick", "component", "e2e", "tensorflow")
+    words = ("--quick", "component", "e2e", "node_red", "tensorflow")
     for command in ("scripts/lint", "docker compose up --build", *(f"scripts/test {word}" for word in words)):
         assert command in commands()
     for script in re.findall(r"\b(scripts/\w+)", commands()):

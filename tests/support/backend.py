@@ -26,6 +26,7 @@ from privface_backend.pipeline.lane import Lane
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import Scope
 from privface_backend.rest.application import OPERATIONS, create_application
+from privface_backend.rest.event_stream import EventStreamRules
 from privface_backend.rest.openapi import describe
 from privface_backend.rest.server import make_runner
 from privface_backend.rest.stream import StreamRules
@@ -246,6 +247,7 @@ async def running(
     directory: Path,
     *,
     stream_rules: StreamRules | None = None,
+    event_stream_rules: EventStreamRules | None = None,
     video_rules: VideoRules | None = None,
     ready: bool = True,
     registry: Registry | None = None,
@@ -260,7 +262,11 @@ async def running(
         for scope in (Scope.IDENTIFY, Scope.ENROLL, Scope.ADMIN):
             tokens[scope] = await backend.core.storage.call(backend.core.tokens.create, scope.value, {scope})
         app = create_application(
-            backend.services, stream_rules=stream_rules, video_rules=video_rules, more_routes=more_routes
+            backend.services,
+            stream_rules=stream_rules,
+            event_stream_rules=event_stream_rules,
+            video_rules=video_rules,
+            more_routes=more_routes,
         )
         async with contextlib.AsyncExitStack() as server, aiohttp.ClientSession() as session:
             port = await server.enter_async_context(serve(app, "127.0.0.1", 0))

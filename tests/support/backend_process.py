@@ -50,7 +50,8 @@ class BackendProcess:
     """A ``privface serve`` over ``directory``, on the same loopback port at each start; without a broker by default.
 
     ``settings``: by their names with two underscores between section and key; with none, it runs the default engines,
-    whose weights lie in ``models_dir``. All methods block; from a test's event loop call them in an executor.
+    whose weights lie in ``models_dir``; ``change`` sets them for the next start. All methods block; from a test's event
+    loop call them in an executor.
     """
 
     def __init__(
@@ -63,6 +64,10 @@ class BackendProcess:
         given = {"mqtt__enabled": "false", **settings, "server__port": str(self.port), "data_dir": str(self.data)}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PRIVFACE_")}
         self._environment = clean | {f"PRIVFACE_{name.upper()}": value for name, value in given.items()}
+
+    def change(self, **settings: str) -> None:
+        """Set something else from the next start on."""
+        self._environment |= {f"PRIVFACE_{name.upper()}": value for name, value in settings.items()}
 
     @property
     def data(self) -> Path:
@@ -152,13 +157,23 @@ class BackendProcess:
         assert status < 400, f"{method} {path}: {status} {data.decode()}"
         return json.loads(data) if data else None
 
-    def _exchange(self, method: str, path: str, body: str) -> tuple[int, bytes]:
+    def _exchange(
+        self, method: str, path: str, body: str | bytes, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-        headers = {"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"}
+        sent = {"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json", **(headers or {})}
         with contextlib.closing(connection):
-            connection.request(method, path, body, headers)
+            connection.request(method, path, body, sent)
             answer = connection.getresponse()
             return answer.status, answer.read()
+
+    def send_frame(self, camera: str, picture: bytes, **card: object) -> dict[str, Any]:
+        """Send a camera's JPEG with what its card says; the answer."""
+        path = f"/api/v1/cameras/{quote(camera, safe='')}/frames"
+        headers = {"Content-Type": "image/jpeg", "X-PrivFace-Frame-Card": json.dumps(card)}
+        status, data = self._exchange("POST", path, picture, headers)
+        assert status == 200, f"{path}: {status} {data.decode()}"
+        return dict(json.loads(data))
 
     def people(self) -> list[dict[str, Any]]:
         return list(self.call("GET", "/api/v1/people")["people"])

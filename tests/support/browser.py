@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Final
 
 from playwright.async_api import Page, async_playwright
 
+from support.chromium import SECONDS, find_chromium
 from support.hass import HomeAssistant
 
-SECONDS: Final = 60.0
 # The frontend's own clock of what is still loading: elements with a spinner, in any shadow tree.
 _SETTLED: Final = """() => {
     const busy = new Set(["HA-SPINNER", "HASS-LOADING-SCREEN", "HA-INIT-PAGE", "HA-FADE-IN"]);
@@ -23,11 +22,6 @@ _SETTLED: Final = """() => {
     return document.fonts.status === "loaded" && !!main?.shadowRoot?.querySelector("home-assistant-main")
         && !shows(document);
 }"""
-
-
-def find_chromium() -> str | None:
-    """Debian's or the machine's own Chromium."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @asynccontextmanager

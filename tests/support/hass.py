@@ -54,12 +54,12 @@ logger:
 
 class HomeAssistant:
     """A ``hass`` over ``directory``, on the same port at each start. ``more``: YAML to add to its configuration;
-    ``host``: where it runs, none: on this computer's own network.
+    ``host``: where it runs, none: on this computer's own network; ``component``: with PrivFace's own integration.
 
     ``config``: its configuration directory; ``media``: a directory that it may read pictures from.
     """
 
-    def __init__(self, directory: Path, *, more: str = "", host: Host | None = None) -> None:
+    def __init__(self, directory: Path, *, more: str = "", host: Host | None = None, component: bool = True) -> None:
         self.config = directory / "config"
         self.media = directory / "media"
         self.port = free_port()
@@ -67,6 +67,7 @@ class HomeAssistant:
         self.frontend_tokens: dict[str, Any] = {}
         self._more = more
         self._host = host
+        self._component = component
         self._process: subprocess.Popen[bytes] | None = None
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
@@ -99,9 +100,12 @@ class HomeAssistant:
             folder.mkdir(parents=True)
         (self.config / "configuration.yaml").write_text(CONFIGURATION.format(media=self.media) + self._more)
         (self.config / "automations.yaml").write_text("[]\n")
-        shutil.copytree(
-            ROOT / "custom_components", self.config / "custom_components", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        if self._component:
+            shutil.copytree(
+                ROOT / "custom_components",
+                self.config / "custom_components",
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
         # A port in YAML is only on trial, and reverted after five minutes.
         http = HTTP_STORAGE_SCHEMA({"server_host": ["127.0.0.1"], "server_port": self.port})
         stored = {

@@ -9,17 +9,19 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 _PAYLOAD = 7 * 188
-_SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:track\r\n"
+MPEG_TS = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:track\r\n"
 
 
 @dataclass(slots=True)
 class RtspServer:
-    """``stream``: the bytes that are played over and over; empty: nothing is sent. ``requests``: what was asked."""
+    """``stream``: the bytes that are played over and over; empty: nothing is sent. ``requests``: what was asked;
+    ``described``: what it says that it plays."""
 
     stream: bytes
     port: int = 0
     requests: list[str] = field(default_factory=list)
     open_connections: int = 0
+    described: str = MPEG_TS
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open_connections += 1
@@ -43,7 +45,8 @@ class RtspServer:
         sequence = next(line.partition(":")[2].strip() for line in request.split("\r\n") if line.startswith("CSeq"))
         head = f"RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\nSession: 1\r\n"
         if request.startswith("DESCRIBE"):
-            return f"{head}Content-Type: application/sdp\r\nContent-Length: {len(_SDP)}\r\n\r\n{_SDP}"
+            kind = f"Content-Type: application/sdp\r\nContent-Length: {len(self.described)}"
+            return f"{head}{kind}\r\n\r\n{self.described}"
         if request.startswith("SETUP"):
             return f"{head}Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
         return f"{head}Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n"

@@ -126,10 +126,12 @@ class Street:
         camera: str = "door",
         captured: float | None = None,
         more: bool | None = None,
+        source_event: str | None = None,
     ) -> Sequence[VisitUpdate]:
         """A frame that comes at ``seconds``, and was captured then unless ``captured`` says when."""
         self.wait(seconds)
-        card = FrameCard(camera=camera, captured_at=at(seconds if captured is None else captured), more=more)
+        captured_at = at(seconds if captured is None else captured)
+        card = FrameCard(camera=camera, captured_at=captured_at, more=more, source_event_id=source_event)
         return self._note(self.visits.take(judgement(*faces), card, {}, now=at(seconds), ranker=self.ranking))
 
     def wait(self, seconds: float) -> Sequence[VisitUpdate]:
@@ -139,6 +141,9 @@ class Street:
             noted += self._note(self.visits.pass_time(due, self.ranking))
         noted += self._note(self.visits.pass_time(at(seconds), self.ranking))
         return noted
+
+    def end_source_event(self, source_event: str, camera: str = "door") -> Sequence[VisitUpdate]:
+        return self._note(self.visits.end_source_event(camera, source_event))
 
     def end(self) -> Sequence[VisitUpdate]:
         return self._note(self.visits.end_all())

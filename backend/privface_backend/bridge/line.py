@@ -1,4 +1,7 @@
-"""One camera's pictures, from when they come to when they are delivered: the newest waits, all others go."""
+"""One camera's pictures, from when they come to when they are delivered: the newest waits, all others go.
+
+Where a sender follows objects, as Frigate does, the newest of each object waits: one doesn't take the place of another.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from privface_backend.bridge.deliver import Answer, Deliver
 from privface_backend.bridge.gate import LOOK_NOW, Gate, GateRules, Turn
 from privface_backend.bridge.pictures import AnyPicture
 from privface_backend.bridge.strength import Strength
+from privface_backend.bridge.waiting import WaitingRoom
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import FrameCard
 
@@ -47,7 +51,7 @@ class CameraLine:
         self._parts: Final = parts
         self._switch: Final = enabled
         self._kernel: int | None = None
-        self._waiting: tuple[AnyPicture, float] | None = None
+        self._waiting: Final = WaitingRoom()
         self._changed = asyncio.Event()
         self._troubles: set[str] = set()
         self.gate.enable(enabled)
@@ -58,9 +62,7 @@ class CameraLine:
         if self.gate.due() is None:
             self.counts.unwanted += 1
             return
-        if self._waiting is not None:
-            self.counts.replaced += 1
-        self._waiting = picture, self._parts.monotonic()
+        self.counts.replaced += self._waiting.put(picture, self._parts.monotonic())
         self._wake()
 
     def refuse(self, code: str, text: str) -> None:
@@ -136,24 +138,24 @@ class CameraLine:
         """The newest picture, when its turn has come and somebody is there to take it."""
         while True:
             ask_again = self._follow_receiver()
-            if self._waiting is None:
+            waiting = next(iter(self._waiting), None)
+            if waiting is None:
                 await self.wait(ask_again)
                 continue
-            picture, arrived = self._waiting
             due, now = self.gate.due(), self._parts.monotonic()
-            left = arrived + self._parts.keep_seconds - now
+            left = waiting.arrived + self._parts.keep_seconds - now
             if due is None:
                 self._drop_unwanted()
             elif left <= 0:
-                self._waiting = None
+                self._waiting.take(waiting)
                 self.counts.stale += 1
             elif (delay := max(due - now, self._parts.deliver.ready_in())) > 0:
                 await self.wait(min(delay, left))
             elif (turn := self.gate.take()) is not None:
-                self._waiting = None
+                self._waiting.take(waiting)
                 # Whoever fetches looks whether more are wanted.
                 self._wake()
-                return picture, arrived, turn
+                return waiting.picture, waiting.arrived, turn
 
     def _follow_receiver(self) -> float:
         """Take over what the receiver says by itself. Seconds until it makes sense to ask again."""
@@ -166,9 +168,7 @@ class CameraLine:
         return _ASK_SECONDS
 
     def _drop_unwanted(self) -> None:
-        if self._waiting is not None:
-            self._waiting = None
-            self.counts.unwanted += 1
+        self.counts.unwanted += self._waiting.clear()
 
     def _prepare(self, picture: AnyPicture, turn: Turn, kernel: int | None) -> tuple[FrameCard, Any]:
         """On a thread: from the clear picture to what is sent."""
@@ -185,15 +185,15 @@ class CameraLine:
             if answer is not Answer.AWAY:
                 self._count(answer)
                 return
-            if not await self._may_try_again(arrived):
+            if not await self._may_try_again(arrived, card.source_event_id):
                 return
         self.counts.unwanted += 1
 
-    async def _may_try_again(self, arrived: float) -> bool:
+    async def _may_try_again(self, arrived: float, source_event_id: str | None) -> bool:
         """Wait until it makes sense to send a picture again; False: it is of no use any more."""
         while True:
             left = arrived + self._parts.keep_seconds - self._parts.monotonic()
-            if self._waiting is not None:
+            if self._waiting.has_newer(source_event_id):
                 self.counts.replaced += 1
                 return False
             if left <= 0:

@@ -41,10 +41,12 @@ def check_standalone(settings: Settings) -> None:
     problems = []
     if not settings.bridge.backend:
         problems.append("bridge.backend: the backend's address is missing, such as http://192.168.1.20:8090")
-    if not settings.cameras and not settings.bridge.topics:
+    if not settings.cameras and not settings.bridge.topics and not settings.frigate.enabled:
         problems.append("cameras, bridge.topics: there is no camera to take pictures from")
-    needs_broker = settings.bridge.topics or any(
-        feed.topic or feed.trigger or feed.frigate for feed in settings.cameras.values()
+    needs_broker = (
+        settings.bridge.topics
+        or settings.frigate.enabled
+        or any(feed.topic or feed.trigger for feed in settings.cameras.values())
     )
     if needs_broker and broker_of(settings) is None:
         problems.append("mqtt.host: a broker is needed for topics, triggers and Frigate")

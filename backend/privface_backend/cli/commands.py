@@ -13,6 +13,7 @@ from privface_backend.cli.people import people
 from privface_backend.cli.strangers import strangers
 from privface_backend.cli.token import token
 from privface_backend.cli.version import say_version
+from privface_backend.cli.webhook import webhook
 
 Pictures = Annotated[list[Path], typer.Argument(metavar="DIR|FILE…", help="Pictures, or directories of them.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Pictures, videos, or directories of them.")]
@@ -153,6 +154,7 @@ def register(app: typer.Typer) -> None:
         ("evaluate", evaluate.app),
         ("models", models.app),
         ("token", token),
+        ("webhook", webhook),
     )
     for name, group in groups:
         app.add_typer(group, name=name, epilog=ANYWHERE)

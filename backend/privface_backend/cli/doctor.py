@@ -25,6 +25,7 @@ from privface_backend.cli.exits import Exit
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
 from privface_backend.cli.output import say, say_json
+from privface_backend.cli.webhook import leaves_home_unencrypted, reach
 from privface_backend.errors import PrivFaceError
 from privface_backend.mqtt.connection import ConnectError, FailureKind
 from privface_backend.plugins.registry import Registry
@@ -83,6 +84,9 @@ def _checks(call: Invocation) -> Iterator[Check]:
         yield Check(name="installed", verdict=Verdict.OK, text="what `privface bridge` needs, and nothing else")
     yield asyncio.run(_broker(settings))
     yield from _links(settings)
+    if can_serve():
+        yield from _webhooks(settings)
+        yield from _dht(settings)
     yield from check_bridge(settings)
 
 
@@ -270,7 +274,28 @@ def _links(settings: Settings) -> Iterator[Check]:
             yield asyncio.run(_link(f"camera link {number}", address))
 
 
-async def _link(name: str, address: str) -> Check:
+def _webhooks(settings: Settings) -> Iterator[Check]:
+    """Whether each webhook's host answers on its port; nothing is sent."""
+    for number, hook in enumerate(settings.webhooks, start=1):
+        name = f"webhook {number}"
+        if problem := asyncio.run(reach(hook)):
+            text, hint = f"{hook.place}: {problem}", "Is the other side on, and webhooks right?"
+            yield Check(name=name, verdict=Verdict.PROBLEM, text=text, hint=hint)
+        elif leaves_home_unencrypted(hook):
+            text, hint = f"{hook.place} answers; events go there unencrypted", "Use https:// where they leave the home."
+            yield Check(name=name, verdict=Verdict.WARNING, text=text, hint=hint)
+        else:
+            text = f"{hook.place} answers; privface webhook test {number} sends it a test"
+            yield Check(name=name, verdict=Verdict.OK, text=text)
+
+
+def _dht(settings: Settings) -> Iterator[Check]:
+    """Whether the host of the distributed hash table answers on its port."""
+    if settings.dht.enabled:
+        yield asyncio.run(_link("DHT", settings.dht.url, hint="Is the node on, and dht.url right?"))
+
+
+async def _link(name: str, address: str, hint: str = "Is the camera on, and the address right?") -> Check:
     """Whether the address' host answers on its port; the address may hold credentials and is not shown."""
     try:
         url = URL(address)
@@ -283,5 +308,5 @@ async def _link(name: str, address: str) -> Check:
         writer.close()
     except (OSError, TimeoutError):
         text = f"{host}:{port} doesn't answer"
-        return Check(name=name, verdict=Verdict.PROBLEM, text=text, hint="Is the camera on, and the address right?")
+        return Check(name=name, verdict=Verdict.PROBLEM, text=text, hint=hint)
     return Check(name=name, verdict=Verdict.OK, text=f"{host}:{port} answers")

@@ -3,6 +3,10 @@
 A face goes to the track that it fits best. Where embeddings are sure, they decide, so that two people who cross keep
 their tracks; where they are not (strong blur, a turned head, no embedding at all), the place decides; across a gap in
 time the place says little. Two faces of one frame never share a track.
+
+Frames of a source event (pictures that a sender cut around one object that it follows) have each their own place: there
+the event's id speaks instead, for a face that is the only one of its frame. Faces of different source events never
+share a track: their places can't be compared, and an embedding alone is not enough to say that two are one.
 """
 
 from __future__ import annotations
@@ -21,28 +25,34 @@ RECENT: Final = 8
 """How many of a track's newest embeddings a face is compared with, as their mean."""
 
 _ELSEWHERE: Final = -1.0
+_SAME_PLACE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlacedFace:
-    """A face of a frame. ``box``: in pixels of the frame; ``relative``: its r; ``vector``: None if it is unusable."""
+    """A face of a frame. ``box``: in pixels of the frame; ``relative``: its r; ``vector``: None if it is unusable;
+    ``source_event``: the id of the source event that the frame is of; ``alone``: no other face is in the frame."""
 
     box: Box
     relative: float = 0.0
     vector: Vector | None = field(default=None, repr=False)
+    source_event: str | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackRules:
     """How faces are tied together.
 
-    ``gap``: how long a track may go without a face; ``likeness``: from a cosine similarity and r to standard deviations
+    ``gap``: how long a track may go without a face; ``event_gap``: without one of a source event of its own, which
+    Frigate shows anew every few seconds; ``likeness``: from a cosine similarity and r to standard deviations
     above what strangers have with each other at that strength; ``alike``: how many of these speak for one person as
     much as against; ``different``: under so many it can't be one person; ``place_fades``: seconds in which the place
     loses most of its say; ``glance``: who appears elsewhere after a longer gap has come again.
     """
 
     gap: timedelta = timedelta(seconds=8)
+    event_gap: timedelta = timedelta(seconds=60)
     likeness: Callable[[float, float], float]
     alike: float = 2.0
     different: float = 0.5
@@ -52,13 +62,15 @@ class TrackRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Track:
-    """A track so far. ``recent``: its newest embeddings, each with its r; ``first_at``, ``last_at``: when captured."""
+    """A track so far. ``recent``: its newest embeddings, each with its r; ``first_at``, ``last_at``: when captured;
+    ``source_event``: the one that all its frames are of."""
 
     id: str
     box: Box
     first_at: datetime
     last_at: datetime
     recent: tuple[tuple[Vector, float], ...] = field(default=(), repr=False)
+    source_event: str | None = None
 
     def followed_by(self, face: PlacedFace, captured_at: datetime) -> Track:
         """The track with one more face, which may have been captured before the last one."""
@@ -73,6 +85,7 @@ class Track:
             first_at=min(self.first_at, captured_at),
             last_at=max(self.last_at, captured_at),
             recent=recent,
+            source_event=self.source_event,
         )
 
     def apart(self, captured_at: datetime) -> timedelta:
@@ -100,13 +113,10 @@ def assign_faces(
 def measure_fit(track: Track, face: PlacedFace, captured_at: datetime, rules: TrackRules) -> float:
     """How well a face continues a track: above 0 for one person, below for two; minus infinity: it can't be."""
     apart = track.apart(captured_at)
-    if apart > rules.gap:
+    gap = rules.gap if track.source_event is None else rules.event_gap
+    if apart > gap or face.source_event != track.source_event:
         return float("-inf")
-    seconds = apart.total_seconds()
-    moved = _place(track.box, face.box, seconds)
-    if apart >= rules.glance and moved < _ELSEWHERE:
-        return float("-inf")
-    place = moved * float(np.exp(-seconds / rules.place_fades))
+    place = _say_of_place(track, face, apart, rules)
     likeness = _likeness(track, face, rules)
     if likeness is None:
         # Only the place speaks: it must do so clearly.
@@ -114,6 +124,17 @@ def measure_fit(track: Track, face: PlacedFace, captured_at: datetime, rules: Tr
     if likeness < rules.different:
         return float("-inf")
     return place + min(4.0, likeness - rules.alike)
+
+
+def _say_of_place(track: Track, face: PlacedFace, apart: timedelta, rules: TrackRules) -> float:
+    """What the place says, or the source event in its stead: from -2 to 2; minus infinity where it can't be."""
+    if track.source_event is not None and face.alone:
+        return _SAME_PLACE
+    seconds = apart.total_seconds()
+    moved = _place(track.box, face.box, seconds)
+    if apart >= rules.glance and moved < _ELSEWHERE:
+        return float("-inf")
+    return moved * float(np.exp(-seconds / rules.place_fades))
 
 
 def _place(before: Box, now: Box, seconds: float) -> float:
@@ -124,7 +145,7 @@ def _place(before: Box, now: Box, seconds: float) -> float:
     reach = 0.5 + 3.0 * seconds
     moved = float(np.hypot(across, down)) / width / reach
     grown = abs(float(np.log(max(1.0, now.width) / max(1.0, before.width)))) / (0.3 + 0.5 * seconds)
-    return max(-2.0, 2.0 - 2.0 * max(moved, grown))
+    return max(-_SAME_PLACE, _SAME_PLACE - _SAME_PLACE * max(moved, grown))
 
 
 def _likeness(track: Track, face: PlacedFace, rules: TrackRules) -> float | None:

@@ -7,26 +7,28 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from privface_backend.domain.backoff import Backoff
 from privface_backend.errors import PrivFaceError
-from privface_backend.mqtt.commands import CommandHandler, CommandIntake
+from privface_backend.mqtt.commands import CommandHandler
 from privface_backend.mqtt.connection import (
     ConnectError,
     Connection,
     ConnectionLostError,
     FailureKind,
+    Presence,
     cancellations,
     connect,
     seconds_until,
 )
-from privface_backend.mqtt.outbox import Outbox, OutgoingEvent, RetainedStates
+from privface_backend.mqtt.outbox import Message, Outbox, OutgoingEvent, RetainedStates
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.status import LinkCounters, LinkState, LinkStatus
+from privface_backend.mqtt.subscriptions import Listener, Subscriptions
 from privface_backend.mqtt.topics import OFFLINE, ONLINE, Topics, encode_json, event_payload
 from privface_backend.mqtt.versions import VersionChoice
 from privface_backend.protocol import ErrorCode, Event
@@ -45,7 +47,8 @@ class MqttLink:
 
     ``run`` is the link's whole life; cancel it to leave the broker in order. All other methods are for the same
     event loop and never wait. ``on_command`` is called for each valid command; it refuses one by raising a
-    ``PrivFaceError``.
+    ``PrivFaceError``. ``status_topic``: where ``online`` and ``offline`` stand, if not on that of ``topics``.
+    ``quiet``: another link to the same broker logs how that stands.
     """
 
     def __init__(
@@ -56,14 +59,19 @@ class MqttLink:
         clock: Callable[[], datetime] = _utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
+        status_topic: str | None = None,
+        quiet: bool = False,
     ) -> None:
         self.topics = Topics(settings.base_topic)
         self._settings = settings
-        self._intake = None if on_command is None else CommandIntake(self.topics, on_command)
+        self._status_topic = status_topic or self.topics.status
+        self._quiet = quiet
+        self._subscriptions = Subscriptions(self.topics, on_command)
         self._clock = clock
         self._monotonic = monotonic
         self._backoff = backoff or Backoff()
-        self._client_id = settings.client_id or f"privface-{uuid.uuid4().hex[:12]}"
+        client_id = settings.client_id or f"privface-{uuid.uuid4().hex[:12]}"
+        self._presence = Presence(client_id=client_id, will_topic=self._status_topic)
         self._choice = VersionChoice(settings.protocol)
         self._outbox = Outbox(settings.outbox_limit)
         self._states = RetainedStates()
@@ -87,20 +95,25 @@ class MqttLink:
             waiting=len(self._outbox),
         )
 
-    def publish_event(self, event: Event) -> None:
-        """Publish an event, now or when the broker is back; not at all once it has expired."""
+    def publish_event(self, event: Event, more: Iterable[Message] = ()) -> None:
+        """Publish an event, now or when the broker is back; not at all once it has expired. ``more``: what tells of it
+        on other topics."""
+        self.publish((Message(self.topics.event, event_payload(event)), *more), event.expires_at)
+
+    def publish(self, messages: Iterable[Message], expires_at: datetime) -> None:
+        """Publish the messages that tell of one event, in order, as ``publish_event`` does."""
         if self._settings.enabled:
-            self._outbox.push(OutgoingEvent(payload=event_payload(event), expires_at=event.expires_at))
+            self._outbox.push(OutgoingEvent(messages=tuple(messages), expires_at=expires_at))
             self._wake.set()
 
     def publish_state(self, topic: str, payload: Mapping[str, Any] | None) -> None:
         """Set what is retained on ``topic`` (see ``topics``); None clears it."""
-        self._retain(topic, b"" if payload is None else encode_json(payload))
+        self.retain(topic, b"" if payload is None else encode_json(payload))
 
     def publish_camera_settings(self, slug: str, *, enabled: bool, privacy: int) -> None:
         """Say how a camera is set, beside the topics that set it."""
-        self._retain(self.topics.camera_enabled(slug), b"ON" if enabled else b"OFF")
-        self._retain(self.topics.camera_privacy(slug), str(privacy).encode())
+        self.retain(self.topics.camera_enabled(slug), b"ON" if enabled else b"OFF")
+        self.retain(self.topics.camera_privacy(slug), str(privacy).encode())
 
     def clear_camera(self, slug: str) -> None:
         """Take everything about a camera off the broker."""
@@ -109,12 +122,23 @@ class MqttLink:
             self.topics.camera_enabled(slug),
             self.topics.camera_privacy(slug),
         ):
-            self._retain(topic, b"")
+            self.retain(topic, b"")
 
-    def _retain(self, topic: str, payload: bytes) -> None:
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Set what is retained on ``topic``, as it stands there; empty clears it."""
         if self._settings.enabled:
             self._states.put(topic, payload)
             self._wake.set()
+
+    def retain_again(self, prefix: str) -> None:
+        """Send what is retained below ``prefix`` once more."""
+        self._states.forget_sent(prefix)
+        self._wake.set()
+
+    def listen(self, topic_filter: str, listener: Listener, *, needed: bool = True) -> None:
+        """Hand what comes in by ``topic_filter`` to ``listener``, from the next connection on. ``needed``: warn where
+        the broker doesn't let us subscribe."""
+        self._subscriptions.listen(topic_filter, listener, needed=needed)
 
     async def wait_connected(self, timeout: float) -> None:  # noqa: ASYNC109  # what is raised says why it took so long
         """Wait until the broker has let us in.
@@ -148,7 +172,7 @@ class MqttLink:
         while self._settings.enabled:
             started = self._monotonic()
             try:
-                async with connect(self._settings, self._choice.version, self._client_id) as connection:
+                async with connect(self._settings, self._choice.version, self._presence) as connection:
                     await self._serve_apart(connection)
             except ConnectError as error:
                 if self._choice.fall_back(error):
@@ -171,7 +195,7 @@ class MqttLink:
     def _report_outage(self, error: ConnectError) -> None:
         refused = error.kind in (FailureKind.REFUSED, FailureKind.VERSION)
         state = LinkState.REFUSED if refused else LinkState.UNREACHABLE
-        level = logging.DEBUG if state is self._status.state else logging.WARNING
+        level = logging.DEBUG if self._quiet or state is self._status.state else logging.WARNING
         outlook = "trying again from time to time" if refused else "trying again, events wait until they expire"
         _LOGGER.log(level, "MQTT %s: %s; %s", state, error.reason, outlook)
         self._set_status(LinkStatus(state=state, reason=error.reason))
@@ -180,7 +204,8 @@ class MqttLink:
         self._connections += 1
         self._choice.connected()
         again = "again " if self._connections > 1 else ""
-        _LOGGER.info(
+        _LOGGER.log(
+            logging.DEBUG if self._quiet else logging.INFO,
             "MQTT %sconnected to %s:%d (MQTT %s), %d events waited",
             again,
             self._settings.host,
@@ -207,9 +232,9 @@ class MqttLink:
         self._states.forget_sent()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._receive(connection), name="mqtt-receive")
-                await connection.publish(self.topics.status, ONLINE, qos=1, retain=True)
-                await self._subscribe(connection)
+                group.create_task(self._subscriptions.receive(connection), name="mqtt-receive")
+                await connection.publish(self._status_topic, ONLINE, qos=1, retain=True)
+                await self._subscriptions.subscribe(connection)
                 if cancellations() > before:
                     raise asyncio.CancelledError
                 self._report_connected(connection)
@@ -221,13 +246,6 @@ class MqttLink:
             if not lost:
                 await self._say_goodbye(connection)
 
-    async def _subscribe(self, connection: Connection) -> None:
-        if self._intake is None:
-            return
-        for topic_filter in self.topics.commands:
-            if not await connection.subscribe(topic_filter):
-                _LOGGER.warning("The MQTT broker doesn't let us subscribe to %s: no commands from there", topic_filter)
-
     async def _say_goodbye(self, connection: Connection) -> None:
         """Send what waits, and ``offline``, within a moment."""
         with contextlib.suppress(TimeoutError, ConnectionLostError):
@@ -235,7 +253,7 @@ class MqttLink:
                 await self._send_waiting(connection)
         with contextlib.suppress(TimeoutError, ConnectionLostError):
             async with asyncio.timeout(_FAREWELL_SECONDS / 2):
-                await connection.publish(self.topics.status, OFFLINE, qos=1, retain=True)
+                await connection.publish(self._status_topic, OFFLINE, qos=1, retain=True)
 
     async def _send(self, connection: Connection) -> None:
         before = cancellations()
@@ -260,13 +278,14 @@ class MqttLink:
         if event is None:
             return False
         try:
-            await connection.publish(
-                self.topics.event,
-                event.payload,
-                qos=self._settings.event_qos,
-                retain=False,
-                expires_in=seconds_until(event.expires_at, now),
-            )
+            for message in event.messages:
+                await connection.publish(
+                    message.topic,
+                    message.payload,
+                    qos=self._settings.event_qos,
+                    retain=False,
+                    expires_in=seconds_until(event.expires_at, now),
+                )
             self._outbox.acknowledge()
         finally:
             self._outbox.put_back()
@@ -286,8 +305,3 @@ class MqttLink:
             if not arrived:
                 self._states.put_back(topic)
         return True
-
-    async def _receive(self, connection: Connection) -> None:
-        async for topic, payload, retained in connection.messages():
-            if self._intake is not None:
-                await self._intake.take(topic, payload, retained=retained)

@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What goes to one topic. ``payload`` holds names: it stays out of the ``repr``."""
+
+    topic: str
+    payload: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OutgoingEvent:
-    """An event that waits. ``payload`` holds names: it stays out of the ``repr``."""
+    """An event that waits: all the messages that tell of it, in order."""
 
-    payload: bytes = field(repr=False)
+    messages: tuple[Message, ...]
     expires_at: datetime
 
 
@@ -94,6 +102,6 @@ class RetainedStates:
         """What was taken may not have arrived."""
         self._unsent[topic] = None
 
-    def forget_sent(self) -> None:
-        """Send everything again: the broker may have lost it."""
-        self._unsent = dict.fromkeys(self._payloads)
+    def forget_sent(self, prefix: str = "") -> None:
+        """Send everything below ``prefix`` again: the broker, or somebody there, may have lost it."""
+        self._unsent |= dict.fromkeys(topic for topic in self._payloads if topic.startswith(prefix))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
+
+_BASE_RULE: Final = "allowed: levels that are not empty, between slashes, without + and #, no $ in front"
 
 
 class MqttProtocol(StrEnum):
@@ -21,7 +24,9 @@ class MqttSettings:
 
     ``ca_file``: the certificates to trust instead of the system's. ``cert_file`` and ``key_file``: our own, for
     brokers that ask for one. ``tls_insecure``: encrypt without checking who answers. ``client_id``: empty, one is
-    made up for each run. ``timeout``: seconds that the broker has for one answer.
+    made up for each run. ``timeout``: seconds that the broker has for one answer. ``home_assistant``: make devices in
+    Home Assistant by its MQTT discovery, below ``home_assistant_topic``. ``double_take``: tell decisions as Double Take
+    does, too, below ``double_take_topic``.
     """
 
     enabled: bool = True
@@ -41,18 +46,23 @@ class MqttSettings:
     timeout: float = 10.0
     outbox_limit: int = 1000
     event_qos: int = 1
+    home_assistant: bool = False
+    home_assistant_topic: str = "homeassistant"
+    double_take: bool = False
+    double_take_topic: str = "double-take"
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with these settings, in plain words, one text each; none: they can be used."""
-        levels = self.base_topic.split("/")
-        written = all(level and level.isprintable() for level in levels)
         tls_files = self.ca_file or self.cert_file or self.key_file
         checks = (
             (not self.host, "mqtt.host: empty; allowed: a host name or an address"),
             (not 1 <= self.port <= 65535, "mqtt.port: allowed: 1 to 65535"),
+            (not _can_be_base(self.base_topic), f"mqtt.base_topic: {_BASE_RULE}"),
+            (not _can_be_base(self.home_assistant_topic), f"mqtt.home_assistant_topic: {_BASE_RULE}"),
+            (not _can_be_base(self.double_take_topic), f"mqtt.double_take_topic: {_BASE_RULE}"),
             (
-                not written or any(sign in self.base_topic for sign in "+#") or self.base_topic.startswith("$"),
-                "mqtt.base_topic: allowed: levels that are not empty, between slashes, without + and #, no $ in front",
+                len({self.base_topic, self.home_assistant_topic, self.double_take_topic}) < 3,
+                "mqtt.base_topic, mqtt.home_assistant_topic: allowed: three that differ, with mqtt.double_take_topic",
             ),
             (self.password is not None and not self.username, "mqtt.password: needs mqtt.username too"),
             (bool(self.cert_file) != bool(self.key_file), "mqtt.cert_file, mqtt.key_file: both or neither"),
@@ -63,3 +73,8 @@ class MqttSettings:
             (self.event_qos not in (0, 1), "mqtt.event_qos: allowed: 0 or 1"),
         )
         return tuple(text for wrong, text in checks if wrong)
+
+
+def _can_be_base(topic: str) -> bool:
+    written = all(level and level.isprintable() for level in topic.split("/"))
+    return written and not any(sign in topic for sign in "+#") and not topic.startswith("$")

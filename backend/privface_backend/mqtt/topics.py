@@ -73,6 +73,23 @@ class Topics:
     def camera_state(self, slug: str) -> str:
         return f"{self.base}/camera/{slug}/state"
 
+    @property
+    def backend_state(self) -> str:
+        """What this backend is; told to Home Assistant only."""
+        return f"{self.base}/backend/state"
+
+    def person_event(self, slug: str) -> str:
+        """The events that name a person, as Home Assistant's event entities take them."""
+        return f"{self.base}/person/{slug}/event"
+
+    def camera_event(self, slug: str) -> str:
+        """A camera's events, as Home Assistant's event entities take them."""
+        return f"{self.base}/camera/{slug}/event"
+
+    def camera_look(self, slug: str) -> str:
+        """Where whoever sends a camera's frames is asked for one now: ``PRESS``."""
+        return f"{self.base}/camera/{slug}/look"
+
     def camera_enabled(self, slug: str) -> str:
         return f"{self.base}/camera/{slug}/enabled/state"
 
@@ -163,6 +180,14 @@ def person_state(
     }
 
 
-def camera_state(*, persons: Sequence[str], unknown: int, last_event_id: str | None, ts: datetime) -> dict[str, Any]:
-    """The state of a camera: who is there now (names), how many strangers, and the event that said so last."""
-    return {"persons": list(persons), "unknown": unknown, "last_event_id": last_event_id, "ts": to_wire_time(ts)}
+def camera_state(
+    *, persons: Sequence[str], unknown: int, last_event_id: str | None, ts: datetime | None
+) -> dict[str, Any]:
+    """The state of a camera: who is there now (names), how many strangers, and the event that said so last (None: none
+    yet in this run)."""
+    return {
+        "persons": list(persons),
+        "unknown": unknown,
+        "last_event_id": last_event_id,
+        "ts": None if ts is None else to_wire_time(ts),
+    }

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from privface_backend.errors import PrivFaceError
-from privface_backend.protocol import ErrorCode
+from privface_backend.protocol import ErrorCode, FrameSource
 
 MOST_CAMERAS: Final = 256
+_ASKABLE: Final = frozenset({FrameSource.MQTT, FrameSource.FRIGATE, FrameSource.LINK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """A camera's settings. ``parameter``: its own privacy parameter; None: the default's."""
+    """A camera's settings. ``parameter``: its own privacy parameter; None: the default's. ``askable``: a bridge or a
+    configured source sends its frames, which can be asked over MQTT for one now."""
 
     name: str
     enabled: bool = True
     parameter: int | None = None
+    askable: bool = False
     frames: int = 0
     skipped: int = 0
 
@@ -28,14 +31,20 @@ class CameraSettings(TypedDict):
 
     enabled: bool
     parameter: int | None
+    askable: NotRequired[bool]
 
 
 class Cameras:
     """All cameras by name; a new name makes a camera, up to a limit."""
 
-    def __init__(self, on_change: Callable[[Camera], None] = lambda _camera: None) -> None:
+    def __init__(
+        self,
+        on_change: Callable[[Camera], None] = lambda _camera: None,
+        on_removal: Callable[[str], None] = lambda _name: None,
+    ) -> None:
         self._cameras: dict[str, Camera] = {}
         self._on_change = on_change
+        self._on_removal = on_removal
 
     def all(self) -> Iterable[Camera]:
         return tuple(self._cameras.values())
@@ -50,7 +59,9 @@ class Cameras:
         if camera is None:
             if len(self._cameras) >= MOST_CAMERAS:
                 raise PrivFaceError(
-                    ErrorCode.OVERLOADED, "There are too many cameras.", allowed=f"at most {MOST_CAMERAS}"
+                    ErrorCode.OVERLOADED,
+                    "There are too many cameras.",
+                    allowed=f"at most {MOST_CAMERAS}; one that is gone can be removed",
                 )
             camera = self._put(Camera(name=name))
             self._on_change(camera)
@@ -59,6 +70,12 @@ class Cameras:
     def count(self, name: str, *, skipped: bool) -> None:
         camera = self.get(name)
         self._put(replace(camera, frames=camera.frames + (not skipped), skipped=camera.skipped + skipped))
+
+    def note_source(self, name: str, source: FrameSource) -> None:
+        """Note the way that a frame of a camera took."""
+        camera = self.get(name)
+        if source in _ASKABLE and not camera.askable:
+            self._on_change(self._put(replace(camera, askable=True)))
 
     def enable(self, name: str, *, enabled: bool) -> None:
         self._on_change(self._put(replace(self.get(name), enabled=enabled)))
@@ -69,15 +86,25 @@ class Cameras:
     def restore(self, settings: Mapping[str, CameraSettings]) -> None:
         """Take over how cameras were set in an earlier run."""
         for name, kept in settings.items():
-            self._on_change(self._put(Camera(name=name, enabled=kept["enabled"], parameter=kept["parameter"])))
+            camera = Camera(
+                name=name,
+                enabled=kept["enabled"],
+                parameter=kept["parameter"],
+                askable=kept.get("askable", False),
+            )
+            self._on_change(self._put(camera))
 
     def settings(self) -> dict[str, CameraSettings]:
-        """How the cameras are set that differ from a new one."""
+        """What is kept of the cameras, in the order that they came in."""
         return {
-            camera.name: CameraSettings(enabled=camera.enabled, parameter=camera.parameter)
+            camera.name: CameraSettings(enabled=camera.enabled, parameter=camera.parameter, askable=camera.askable)
             for camera in self._cameras.values()
-            if not camera.enabled or camera.parameter is not None
         }
+
+    def remove(self, name: str) -> None:
+        """Forget a camera; one that isn't known changes nothing."""
+        if self._cameras.pop(name, None) is not None:
+            self._on_removal(name)
 
     def _put(self, camera: Camera) -> Camera:
         self._cameras[camera.name] = camera

@@ -128,6 +128,11 @@ class Household:
         if known.captured_at is None or captured_at >= known.captured_at:
             known.last_event_id, known.captured_at = event_id, captured_at
 
+    def forget_camera(self, camera: str) -> bool:
+        """Forget who was before a camera; where people were seen last stays. False: nothing was known of it."""
+        self._told.pop(f"camera {camera}", None)
+        return self._cameras.pop(camera, None) is not None
+
     def people(self, now: datetime) -> tuple[PersonState, ...]:
         return tuple(self._person(person_id, name, now) for person_id, name in self._names.items())
 

@@ -102,7 +102,7 @@ class Intake:
         return await self._camera_frame(
             card,
             lambda: self._recognition.identify(
-                data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=card.camera
+                data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=_whose(card)
             ),
         )
 
@@ -114,7 +114,7 @@ class Intake:
         """
         return await self._camera_frame(
             card,
-            lambda: self._recognition.identify_pixels(frame.pixels, claimed=frame.privacy, newest=card.camera),
+            lambda: self._recognition.identify_pixels(frame.pixels, claimed=frame.privacy, newest=_whose(card)),
         )
 
     async def _camera_frame(self, card: FrameCard, identify: Callable[[], Awaitable[Timed]]) -> Seen:
@@ -166,7 +166,7 @@ class Intake:
         Raises:
             PrivFaceError: ``overloaded``: the camera is new, and there are too many.
         """
-        self._cameras.get(card.camera)
+        self._cameras.note_source(card.camera, card.source)
         updates = self._visits.take(
             timed.judgement, card, timed.latency_ms, now=self._clock(), ranker=self._recognition.ranking()
         )
@@ -182,6 +182,24 @@ class Intake:
     def drop_visits(self, camera: str) -> None:
         """Say nothing more about what a camera has shown: it was switched off."""
         self._visits.drop(camera)
+
+    def forget_camera(self, camera: str) -> None:
+        """Forget a camera: its settings, its visits and who is before it. It comes back with its next frame.
+
+        Raises:
+            PrivFaceError: ``not_found``.
+        """
+        was_seen = self._household.forget_camera(camera)
+        if not was_seen and all(known.name != camera for known in self._cameras.all()):
+            raise PrivFaceError(ErrorCode.NOT_FOUND, "There is no camera of that name.")
+        self.drop_visits(camera)
+        self._cameras.remove(camera)
+
+    def end_source_event(self, camera: str, source_event_id: str) -> None:
+        """Say what is to be said of a source event whose sender has no more frames of it."""
+        if self._recognition.ready:
+            self._tell_updates(self._visits.end_source_event(camera, source_event_id), live=True)
+            self._wake()
 
     def pass_time(self) -> None:
         """Say what is to be said because nothing came for a while, and tell of states."""
@@ -215,7 +233,7 @@ class Intake:
         self._record((event,), {event.event_id: reasons})
         if live:
             self._household.note_event(event.camera, event.event_id, event.captured_at)
-        self._bus.tell(Message(StreamMessage.EVENT, event.to_dict(), event))
+        self._bus.tell(Message(StreamMessage.EVENT, event.to_dict(), event, update.live.frame.size))
         return event
 
     def tell_states(self) -> None:
@@ -275,3 +293,8 @@ def follow_visit(household: Household, update: VisitUpdate, now: datetime) -> No
         household.ignore_stranger(live.camera, live.visit.id)
     elif said.outcome is Outcome.UNKNOWN:
         household.see_stranger(live.camera, live.visit.id, captured_at)
+
+
+def _whose(card: FrameCard) -> str:
+    """Of what the newest frame counts: of a camera, or of one object before it that the sender follows."""
+    return card.camera if card.source_event_id is None else f"{card.camera}\n{card.source_event_id}"

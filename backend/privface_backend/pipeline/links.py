@@ -7,20 +7,17 @@ together again from its parts, so that whoever opens it reads it as it was read 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote
 
+from privface_backend.domain.addresses import OWN_NAME, IPAddress, is_metadata, is_refused, read_address, read_host
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.protocol import ErrorCode
+from privface_backend.resolver import Resolve
 from privface_backend.settings import LinkSettings
-
-Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""The IP addresses of a host's name; empty, or an ``OSError``, where it has none."""
-
-IPAddress = IPv4Address | IPv6Address
 
 LONGEST: Final = 2048
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -34,32 +31,8 @@ _ADDRESS: Final = re.compile(
     r"(?P<rest>/.*)?"
 )
 _PRINTABLE: Final = re.compile(r"[!$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]+")
-_NUMBER: Final = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _WEBCAM: Final = re.compile(r"0|[1-9][0-9]{0,2}")
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-
-METADATA_NAMES: Final = frozenset(
-    {"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
-)
-METADATA_ADDRESSES: Final[frozenset[IPAddress]] = frozenset(
-    ip_address(text)
-    for text in (
-        "169.254.169.254",
-        "169.254.170.2",
-        "169.254.170.23",
-        "100.100.100.200",
-        "168.63.129.16",
-        "192.0.0.192",
-        "fd00:ec2::254",
-        "fd00:ec2::23",
-        "fd20:ce::254",
-    )
-)
-_THIS_NETWORK: Final = IPv4Network("0.0.0.0/8")
-_NAT64: Final = IPv6Network("64:ff9b::/96")
-_COMPATIBLE: Final = IPv6Network("::/96")
-# A host's own name for itself, as good as an address.
-_OWN_NAME: Final = "localhost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +65,7 @@ class _Parts:
     @property
     def literal(self) -> IPAddress | None:
         """The host, where it is an IP address."""
-        return _literal(self.host)
+        return read_address(self.host)
 
     def to_address(self, login: str | None) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -180,7 +153,7 @@ async def _find_peer(parts: _Parts, resolve: Resolve) -> str:
     literal = parts.literal
     if literal is not None:
         # The owner named it, letter by letter: it is meant, unless nobody can mean it.
-        if _is_metadata(literal):
+        if is_metadata(literal):
             raise _not_allowed()
         return str(literal)
     try:
@@ -189,45 +162,10 @@ async def _find_peer(parts: _Parts, resolve: Resolve) -> str:
         found = []
     if not found:
         raise PrivFaceError(ErrorCode.LINK_UNREACHABLE, "The camera's host has no address.")
-    own = parts.host == _OWN_NAME and all(address.is_loopback for address in found)
+    own = parts.host == OWN_NAME and all(address.is_loopback for address in found)
     if not own and any(is_refused(address) for address in found):
         raise _not_allowed("a host outside of this computer; to mean this computer, write its IP address")
     return str(found[0])
-
-
-def is_refused(address: IPAddress) -> bool:
-    """Whether an address can't be a camera's: this computer, a link's or group's, a cloud's metadata."""
-    if _is_metadata(address):
-        return True
-    return any(
-        part.is_loopback
-        or part.is_link_local
-        or part.is_multicast
-        or part.is_unspecified
-        or (isinstance(part, IPv4Address) and (part.is_reserved or part in _THIS_NETWORK))
-        for part in (address, *_inside(address))
-    )
-
-
-def _is_metadata(address: IPAddress) -> bool:
-    return any(part in METADATA_ADDRESSES for part in (address, *_inside(address)))
-
-
-def _inside(address: IPAddress) -> tuple[IPv4Address, ...]:
-    """The IPv4 addresses that an IPv6 address stands for."""
-    if isinstance(address, IPv4Address):
-        return ()
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64 or address in _COMPATIBLE:
-        found.append(IPv4Address(int(address) & 0xFFFF_FFFF))
-    return tuple(inner for inner in found if inner is not None)
-
-
-def _literal(host: str) -> IPAddress | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
 
 
 def _take_apart(text: str) -> _Parts | None:
@@ -237,7 +175,7 @@ def _take_apart(text: str) -> _Parts | None:
     match = _ADDRESS.fullmatch(text)
     if match is None:
         return None
-    scheme, host = match["scheme"].lower(), _read_host(match["host"])
+    scheme, host = match["scheme"].lower(), read_host(match["host"])
     if scheme not in PORTS or host is None:
         return None
     port = PORTS[scheme] if match["port"] is None else int(match["port"])
@@ -245,23 +183,6 @@ def _take_apart(text: str) -> _Parts | None:
     if not 1 <= port <= 65535 or _climbs(rest):
         return None
     return _Parts(scheme=scheme, login=match["login"], host=host, port=port, rest=rest)
-
-
-def _read_host(text: str) -> str | None:
-    """The host in lower case without a last dot; None where it is no plain name or address."""
-    if text.startswith("["):
-        literal = _literal(text[1:-1])
-        return None if literal is None or isinstance(literal, IPv4Address) else str(literal)
-    host = text.lower().removesuffix(".")
-    labels = host.split(".")
-    if not host or len(host) > 253 or host in METADATA_NAMES:
-        return None
-    if any(not label or len(label) > 63 or label.startswith("-") or label.endswith("-") for label in labels):
-        return None
-    # 127.1, 0177.0.0.1, 2130706433 and 0x7f.1 are addresses to some: only four plain numbers are one here.
-    if _NUMBER.fullmatch(labels[-1]) and _literal(host) is None:
-        return None
-    return host
 
 
 def _climbs(rest: str) -> bool:
@@ -291,7 +212,7 @@ def _read_entries(allow: Sequence[str]) -> tuple[_Entry, ...]:
                 f"links.allow: entry {number}: expected rtsp, rtsps, http or https://host/path, or a prefix of one "
                 "that ends in * after the host's slash"
             )
-        elif parts.literal is not None and _is_metadata(parts.literal):
+        elif parts.literal is not None and is_metadata(parts.literal):
             problems.append(f"links.allow: entry {number}: a cloud's metadata address is never opened")
         else:
             entries.append(_Entry(parts=parts, prefix=prefix))

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from privface_backend.domain.decision import Decision
+from privface_backend.domain.geometry import Size
 from privface_backend.domain.tracks import Track
 from privface_backend.domain.visits import Statement, Visit
 from privface_backend.protocol import EngineNames, FrameCard, Privacy
@@ -18,9 +19,10 @@ _MOMENTS: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LastFrame:
-    """The frame that a visit was last seen in, for the events about it."""
+    """The frame that a visit was last seen in, for the events about it. ``size``: in pixels, as it was looked at."""
 
     card: FrameCard
+    size: Size
     faces: int
     box: tuple[float, float, float, float]
     privacy: Privacy
@@ -31,7 +33,8 @@ class LastFrame:
 @dataclass(slots=True, kw_only=True, eq=False)
 class LiveVisit:
     """A visit that goes on. ``told``: how many events there were; ``first_frame``: the number of the frame that it
-    began in, in a video; ``instead_of``: the track that had its place until then, and no face in that frame."""
+    began in, in a video; ``instead_of``: the track that had its place until then, and no face in that frame;
+    ``promised``: more frames of its source event are to come."""
 
     visit: Visit
     camera: str
@@ -43,6 +46,7 @@ class LiveVisit:
     instead_of: str | None = None
     told: int = 0
     settled: bool = False
+    promised: bool = False
     moments: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOMENTS))
 
     def absorb(self, other: LiveVisit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mimetypes
 import struct
 import zlib
 from dataclasses import dataclass
@@ -65,6 +66,25 @@ def looks_like_picture(data: bytes) -> bool:
     if data[:4] == b"RIFF":
         return data[8:12] == b"WEBP"
     return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF8"))
+
+
+def is_video(data: bytes, name: str = "", media_type: str = "") -> bool:
+    """Whether to read a file as a video: it doesn't start like a picture, and isn't called one."""
+    if looks_like_picture(data) or media_type.startswith("image/"):
+        return False
+    if media_type.startswith("video/"):
+        return True
+    guessed = mimetypes.guess_type(name)[0] or ""
+    return guessed.startswith("video/") or _starts_like_video(data)
+
+
+def _starts_like_video(data: bytes) -> bool:
+    """Whether the first bytes are those of MP4, Matroska, AVI, FLV, Ogg or MPEG."""
+    return (
+        data[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free"}
+        or (data[:4] == b"RIFF" and data[8:12] == b"AVI ")
+        or data.startswith((b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"G@"))
+    )
 
 
 def decode_picture(data: bytes, limits: PictureLimits, longest: int | None = None) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -23,7 +24,7 @@ class VisitJoins:
     ) -> str | None:
         """The track that a face takes the place of: of those that go on, without a face in this frame (not ``seen``),
         the one that it would continue if only the place counted."""
-        bare = PlacedFace(box=place.box)
+        bare = replace(place, vector=None)
         fits = {
             track_id: measure_fit(visit.track, bare, captured_at, self._tracks)
             for track_id, visit in live.items()
@@ -51,6 +52,7 @@ class VisitJoins:
             del live[visit.track.id]
             host.settled = visit.settled if visit.received >= host.received else host.settled
             host.received = max(host.received, visit.received)
+            host.promised = host.promised or visit.promised
             if host not in visits and host not in kept:
                 kept.append(host)
         return kept
@@ -77,12 +79,13 @@ class VisitJoins:
             older.absorb(visit)
             del live[visit.track.id]
             older.track = _joined(older.track, visit.track)
-            older.settled, older.received = visit.settled, visit.received
+            older.settled, older.received, older.promised = visit.settled, visit.received, visit.promised
             kept.append(older)
         return kept
 
     def _predecessor(self, others: Iterable[LiveVisit], visit: LiveVisit) -> LiveVisit | None:
-        """The visit that a visit goes on with: of the same person, who was never seen in both at once."""
+        """The visit that a visit goes on with: of the same person, who was never seen in both at once, and of the same
+        source event, since something is to be said of each."""
         decision = visit.visit.decide()
         firm = visit.settled or decision.usable >= self._rules.provisional
         if visit.visit.said is not None or not firm or decision.person_id is None:
@@ -93,6 +96,7 @@ class VisitJoins:
                 for other in others
                 if other is not visit
                 and other.visit.said is not None
+                and other.track.source_event == visit.track.source_event
                 and other.visit.said.person_id == decision.person_id
                 and visit.track.first_at - other.last_seen < self._tracks.glance
                 and set(other.moments).isdisjoint(visit.moments)
@@ -109,4 +113,5 @@ def _joined(older: Track, newer: Track) -> Track:
         first_at=min(older.first_at, newer.first_at),
         last_at=max(older.last_at, newer.last_at),
         recent=newer.recent or older.recent,
+        source_event=older.source_event,
     )

@@ -7,7 +7,7 @@ together is judged by when they were captured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -30,10 +30,12 @@ def make_id() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitTiming:
-    """``settle``: without another frame for so long, what there is must do; ``gap``: after so long a visit is over."""
+    """``settle``: without another frame for so long, what there is must do; ``gap``: after so long a visit is over;
+    ``event_gap``: after so long where the sender promised more frames of a source event."""
 
     settle: timedelta = timedelta(seconds=1.5)
     gap: timedelta = timedelta(seconds=8)
+    event_gap: timedelta = timedelta(seconds=60)
 
 
 class Visits:
@@ -48,7 +50,8 @@ class Visits:
         new_id: Callable[[], str] = make_id,
     ) -> None:
         self._rules: Final = rules
-        self._tracks: Final = TrackRules(gap=timing.gap, likeness=likeness)
+        event_gap = max(timing.gap, timing.event_gap)
+        self._tracks: Final = TrackRules(gap=timing.gap, event_gap=event_gap, likeness=likeness)
         self._joins: Final = VisitJoins(rules, self._tracks)
         self._timing: Final = timing
         self._new_id: Final = new_id
@@ -68,7 +71,7 @@ class Visits:
         # Nothing was captured after it came: that is a sender's clock that is ahead.
         captured_at = min(card.captured_at, now)
         live = self._live.setdefault(card.camera, {})
-        placed = [_place(face) for face in judgement.faces]
+        placed = _place(judgement.faces, card)
         tracks = [visit.track for visit in live.values()]
         assigned = assign_faces(tracks, placed, captured_at, self._tracks)
         touched: list[LiveVisit] = []
@@ -76,6 +79,7 @@ class Visits:
         for index, (face, place) in enumerate(zip(judgement.faces, placed, strict=True)):
             frame = LastFrame(
                 card=card,
+                size=judgement.look.size,
                 faces=len(judgement.faces),
                 box=face.result.box,
                 privacy=judgement.privacy_of(face),
@@ -93,14 +97,15 @@ class Visits:
             if captured_at >= visit.last_seen:
                 visit.frame, visit.last_seen = frame, captured_at
             visit.received, visit.settled = now, card.more is False
+            visit.promised = card.more is True and card.source_event_id is not None
             visit.moments.append(captured_at)
             visit.visit.add(_visit_face(face, captured_at), ranker)
             touched.append(visit)
         if card.more is False:
             # Nor will a frame follow for those of an earlier one of the same look.
-            waiting = [visit for visit in live.values() if not visit.settled]
+            waiting = _waiting(live, card.source_event_id)
             for visit in waiting:
-                visit.settled = True
+                visit.settled, visit.promised = True, False
             touched += waiting
         # In a crowd, the room for one was made by another of the same frame.
         here = [visit for visit in touched if visit.track.id in live]
@@ -122,12 +127,20 @@ class Visits:
                     changed.append(visit)
             updates += [self._conclude(visit) for visit in self._joins.fold(live, changed)]
             for track_id, visit in list(live.items()):
-                if now >= visit.received + self._timing.gap:
+                if now >= visit.received + self._lasting(visit):
                     del live[track_id]
                     updates.append(
                         VisitUpdate(live=visit, decision=visit.visit.decide(), before=visit.visit.said, ended=True)
                     )
         return tuple(updates)
+
+    def end_source_event(self, camera: str, source_event_id: str) -> tuple[VisitUpdate, ...]:
+        """No more frames of a source event will come: what there is of it must do."""
+        live = self._live.get(camera, {})
+        waiting = _waiting(live, source_event_id)
+        for visit in waiting:
+            visit.settled, visit.promised = True, False
+        return tuple(self._conclude(visit) for visit in self._joins.fold(live, waiting))
 
     def end_all(self, camera: str | None = None) -> tuple[VisitUpdate, ...]:
         """End all visits, or a camera's, as when its video is over: what there is must do."""
@@ -146,7 +159,7 @@ class Visits:
     def next_due(self) -> datetime | None:
         """When ``pass_time`` will have something to do."""
         due = [
-            visit.received + (self._timing.gap if visit.settled else self._patience(visit))
+            visit.received + (self._lasting(visit) if visit.settled else self._patience(visit))
             for live in self._live.values()
             for visit in live.values()
         ]
@@ -156,11 +169,21 @@ class Visits:
         """After how long what there is must do: before the visit is over, or then where its card promised more."""
         return self._timing.gap if visit.frame.card.more else min(self._timing.settle, self._timing.gap)
 
+    def _lasting(self, visit: LiveVisit) -> timedelta:
+        """After how long without a frame a visit is over."""
+        return self._tracks.event_gap if visit.promised else self._timing.gap
+
     def _begin(
         self, place: PlacedFace, frame: LastFrame, captured_at: datetime, now: datetime, number: int
     ) -> LiveVisit:
         visit = Visit(self._new_id(), self._rules)
-        track = Track(id=visit.id, box=place.box, first_at=captured_at, last_at=captured_at)
+        track = Track(
+            id=visit.id,
+            box=place.box,
+            first_at=captured_at,
+            last_at=captured_at,
+            source_event=place.source_event,
+        )
         return LiveVisit(
             visit=visit,
             camera=frame.card.camera,
@@ -202,9 +225,26 @@ class Visits:
         )
 
 
-def _place(face: JudgedFace) -> PlacedFace:
-    observed = face.observed
-    return PlacedFace(box=observed.face.box, relative=observed.level.relative, vector=observed.vector)
+def _place(faces: Sequence[JudgedFace], card: FrameCard) -> list[PlacedFace]:
+    return [
+        PlacedFace(
+            box=face.observed.face.box,
+            relative=face.observed.level.relative,
+            vector=face.observed.vector,
+            source_event=card.source_event_id,
+            alone=len(faces) == 1,
+        )
+        for face in faces
+    ]
+
+
+def _waiting(live: Mapping[str, LiveVisit], source_event: str | None) -> list[LiveVisit]:
+    """The visits of a source event, or of none, that wait for another frame."""
+    return [
+        visit
+        for visit in live.values()
+        if visit.track.source_event == source_event and (visit.promised or not visit.settled)
+    ]
 
 
 def _visit_face(face: JudgedFace, captured_at: datetime) -> VisitFace:

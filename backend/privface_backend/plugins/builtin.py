@@ -167,6 +167,20 @@ BUILTIN: Final[tuple[EngineSpec, ...]] = (
         summary="Events and states on an MQTT broker.",
     ),
     EngineSpec(
+        kind=EngineKind.SINK,
+        name="dht",
+        factory="privface_backend.dht.sink:create",
+        needs=("aiohttp",),
+        summary="Events in SIFIS-Home's distributed hash table.",
+    ),
+    EngineSpec(
+        kind=EngineKind.SINK,
+        name="webhook",
+        factory=f"{_ENGINES}.sinks.webhook:create",
+        needs=("aiohttp",),
+        summary="Signed events to web addresses of the owner's.",
+    ),
+    EngineSpec(
         kind=EngineKind.GALLERY,
         name="sqlite",
         factory=f"{_ENGINES}.galleries.sqlite:create",

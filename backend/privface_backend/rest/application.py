@@ -16,6 +16,7 @@ from privface_backend.rest import (
     corrections,
     docs_page,
     event_log,
+    event_stream,
     faces,
     health,
     identify,
@@ -40,6 +41,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = tuple(
         people.OPERATIONS,
         faces.OPERATIONS,
         strangers.OPERATIONS,
+        event_stream.OPERATIONS,
         event_log.OPERATIONS,
         corrections.OPERATIONS,
         stream.OPERATIONS,
@@ -57,6 +59,7 @@ def create_application(
     more_routes: Iterable[web.AbstractRouteDef] = (),
     registry: CollectorRegistry | None = None,
     stream_rules: stream.StreamRules | None = None,
+    event_stream_rules: event_stream.EventStreamRules | None = None,
     video_rules: videos.VideoRules | None = None,
 ) -> web.Application:
     """The application. ``more_routes`` look at tokens themselves (``authentication.authorize``); ``registry`` takes
@@ -70,11 +73,15 @@ def create_application(
     app[info.INSTALLED] = info.describe_installed(services.registry)
     app[docs_page.DESCRIPTION] = describe(OPERATIONS)
     app[stream.STREAMS] = stream.Streams(stream_rules or stream.StreamRules())
+    app[event_stream.EVENT_STREAMS] = event_stream.EventStreams(
+        event_stream_rules or event_stream.EventStreamRules(), services.bus, lambda: services.index.snapshot.names
+    )
     app[videos.VIDEOS] = videos.Videos(video_rules)
     app[metrics.METRICS] = CollectorRegistry() if registry is None else registry
     metrics.register_metrics(app[metrics.METRICS], services)
     app.on_response_prepare.append(set_headers)
     app.on_shutdown.append(app[stream.STREAMS].close)
+    app.on_shutdown.append(app[event_stream.EVENT_STREAMS].close)
     app.on_shutdown.append(app[videos.VIDEOS].close)
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _guarded(operation))

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from privface_backend.domain.addresses import is_home_name
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.services import SERVICES
@@ -22,8 +23,6 @@ _BURST: Final = 10
 _SECONDS_EACH: Final = 6.0
 _ADDRESSES: Final = 1024
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d+)?")
-# Names that public DNS doesn't give out: a page of another site can't be made to come from one (DNS rebinding).
-_HOME_SUFFIXES: Final = (".localhost", ".local", ".lan", ".home", ".internal", ".home.arpa")
 
 
 class AttemptLimit:
@@ -151,7 +150,7 @@ def check_home(request: web.Request) -> None:
     host = _host_name(request.headers.get(hdrs.HOST, ""))
     origin = request.headers.get(hdrs.ORIGIN)
     own = origin is None or urlsplit(origin).netloc.lower() == request.headers.get(hdrs.HOST, "").lower()
-    if not own or not _is_home_name(host):
+    if not own or not _is_at_home(host):
         raise PrivFaceError(
             ErrorCode.FORBIDDEN, "Without a token, only programs at home are served, no pages of other sites."
         )
@@ -177,8 +176,8 @@ def _host_name(host: str) -> str:
     return match[1].strip("[]").rstrip(".") if match else ""
 
 
-def _is_home_name(name: str) -> bool:
-    return bool(name) and (_address(name) is not None or "." not in name or name.endswith(_HOME_SUFFIXES))
+def _is_at_home(name: str) -> bool:
+    return _address(name) is not None or is_home_name(name)
 
 
 def _is_loopback(name: str) -> bool:

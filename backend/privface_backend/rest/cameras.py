@@ -87,6 +87,12 @@ def _read_parameter(change: dict[str, Any], services: Services) -> int | None:
     return parameter
 
 
+async def remove_camera(request: web.Request) -> web.Response:
+    name = check_camera_name(request.match_info["camera"])
+    request.app[SERVICES].intake.forget_camera(name)
+    return web.json_response({"camera": name, "removed": True})
+
+
 async def take_frame(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     name = check_camera_name(request.match_info["camera"])
@@ -157,5 +163,18 @@ OPERATIONS: Final = (
             ErrorCode.OVERLOADED,
             ErrorCode.WEIGHTS_MISSING,
         ),
+    ),
+    Operation(
+        method="DELETE",
+        path=f"{API}/cameras/{{camera}}",
+        handler=remove_camera,
+        tag="Cameras",
+        summary="Remove a camera: its settings, its visits, its topics on the broker",
+        description="Its events stay in the log, and so does where people were seen last. A camera that goes on "
+        "sending comes back with its next frame, with the default's settings.",
+        scope=Scope.ADMIN,
+        parameters=(_CAMERA,),
+        answers={200: answer_json(component("RemovedCamera"), "It is gone.")},
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.BAD_REQUEST),
     ),
 )

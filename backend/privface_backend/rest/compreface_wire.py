@@ -10,13 +10,13 @@ from typing import Final
 from aiohttp import BodyPartReader, hdrs, web
 
 from privface_backend.errors import PrivFaceError, http_status
+from privface_backend.pipeline.sources import MEGABYTE
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.documents import parse_object
 from privface_backend.rest.dropin import let_in
 from privface_backend.rest.middleware import ErrorShape, error_headers, shape_errors
 from privface_backend.rest.operations import API, JSON, Handler
 from privface_backend.rest.services import SERVICES
-from privface_backend.rest.sources import MEGABYTE
 from privface_backend.rest.uploads import read_form, read_limited
 
 BASE: Final = API

@@ -13,12 +13,12 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.intake import Seen
 from privface_backend.pipeline.live_visits import VisitUpdate
 from privface_backend.pipeline.recognition import Recognition, Timed
+from privface_backend.pipeline.sources import make_video
 from privface_backend.plugins.ports import VideoLength
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Privacy
 from privface_backend.rest.documents import read_card, read_flag
 from privface_backend.rest.middleware import request_id
 from privface_backend.rest.services import SERVICES, Services
-from privface_backend.rest.sources import make_video
 from privface_backend.rest.uploads import Upload, UploadedFile
 
 _CAMERA: Final = "upload"
@@ -146,7 +146,7 @@ async def look_through(
     ``patient``: wait while the lane is full, rather than end.
     """
     default = wish.privacy or services.recognition.rules.default_privacy
-    source = make_video(services, file.data, card, progress.take_length)
+    source = make_video(services.registry, services.settings.pipeline, file.data, card, progress.take_length)
     recording = services.intake.record() if wish.publish else None
     last: Seen | None = None
     said = False

@@ -8,11 +8,11 @@ from aiohttp import web
 
 from privface_backend import __version__
 from privface_backend.errors import PrivFaceError
+from privface_backend.pipeline.sources import MEGABYTE, MEGAPIXEL
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import API_VERSION, MIN_API_VERSION, Scope, to_wire_time
 from privface_backend.rest.operations import API, Operation, answer_json, component
 from privface_backend.rest.services import SERVICES, Services
-from privface_backend.rest.sources import MEGABYTE, MEGAPIXEL
 from privface_backend.rest.uploads import MOST_FILES
 
 INSTALLED: Final = web.AppKey("installed", list)

@@ -74,9 +74,10 @@ class StateMetrics:
         yield _gauge("privface_people", "People who are enrolled", len(snapshot.people))
         yield _gauge("privface_enrolled_faces", "Faces that are enrolled", len(snapshot.faces))
         yield _gauge("privface_templates", "Templates of the contract in use", len(snapshot.templates))
-        yield _gauge("privface_listeners", "Listeners on the websocket", services.bus.listening)
+        yield _gauge("privface_listeners", "Listeners on the websocket and the event stream", services.bus.listening)
         yield from self._cameras()
         yield from self._outbox()
+        yield from self._webhooks()
 
     def _cameras(self) -> Iterator[Metric]:
         frames = CounterMetricFamily("privface_camera_frames", "Frames of a camera", labels=("camera", "skipped"))
@@ -102,6 +103,21 @@ class StateMetrics:
         yield dropped
         yield CounterMetricFamily("privface_broker_published", "Messages published", value=counts.published)
         yield CounterMetricFamily("privface_broker_reconnects", "Connections after the first", value=counts.reconnects)
+
+    def _webhooks(self) -> Iterator[Metric]:
+        """By the webhook's number in the configuration, from 1: its address can be a secret."""
+        hooks = self._services.webhooks()
+        if not hooks:
+            return
+        events = CounterMetricFamily("privface_webhook_events", "Events for a webhook", labels=("webhook", "result"))
+        waiting = GaugeMetricFamily("privface_webhook_waiting", "Events that wait for a webhook", labels=("webhook",))
+        for number, counts in enumerate(hooks, start=1):
+            events.add_metric((str(number), "sent"), counts.sent)
+            events.add_metric((str(number), "failed"), counts.failed)
+            events.add_metric((str(number), "dropped"), counts.dropped)
+            waiting.add_metric((str(number),), counts.waiting)
+        yield events
+        yield waiting
 
 
 def camera_label(name: str) -> str:

@@ -324,6 +324,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         }
     ),
     "Cameras": record({"cameras": list_of(component("Camera"))}),
+    "RemovedCamera": record({"camera": _TEXT, "removed": {"const": True}}),
     "CameraSettings": record(
         {"enabled": _FLAG, "parameter": _INTEGER_OR_NULL},
         optional=("enabled", "parameter"),

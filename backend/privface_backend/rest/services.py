@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -65,10 +65,26 @@ class Broker(Protocol):
     def counters(self) -> BrokerCounts: ...
 
 
+class WebhookCounts(Protocol):
+    """What became of the events for one webhook. ``waiting``: in its queue now."""
+
+    @property
+    def sent(self) -> int: ...
+
+    @property
+    def failed(self) -> int: ...
+
+    @property
+    def dropped(self) -> int: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The parts of a running backend. ``weights`` tells of each weights file whether it is there,
-    ``trouble`` why the engines can't be made."""
+    ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was sent."""
 
     settings: Settings
     instance_id: str
@@ -90,6 +106,7 @@ class Services:
     broker: Broker | None = None
     weights: Callable[[], Mapping[str, str]] | None = None
     trouble: Callable[[], PrivFaceError | None] = lambda: None
+    webhooks: Callable[[], Sequence[WebhookCounts]] = tuple
 
 
 SERVICES = web.AppKey("services", Services)

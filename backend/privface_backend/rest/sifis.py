@@ -7,59 +7,33 @@ list of allowed links. The blur with the request's privacy parameter comes befor
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from privface_backend.errors import PrivFaceError
-from privface_backend.pipeline.intake import Seen
-from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink
-from privface_backend.plugins.ports import Source
-from privface_backend.protocol import AppliedBy, ErrorCode, FrameCard, FrameSource, Privacy, Requestor, Scope
+from privface_backend.pipeline.links import LinkPolicy
+from privface_backend.protocol import ErrorCode, FrameSource, Scope
+from privface_backend.resolver import resolve_host
 from privface_backend.rest.authentication import authorize, may_lack_token
 from privface_backend.rest.disconnects import until_gone
-from privface_backend.rest.documents import LONGEST_CAMERA_NAME, read_flag
+from privface_backend.rest.documents import read_flag
 from privface_backend.rest.services import SERVICES, Services
-from privface_backend.rest.sifis_labels import Sightings
-from privface_backend.rest.sources import MEGABYTE, MEGAPIXEL, make_source, make_video
-from privface_backend.rest.uploads import UploadedFile, read_upload
+from privface_backend.rest.uploads import read_upload
 from privface_backend.settings import Settings
-
-METHOD: Final = "gaussian"
+from privface_backend.sifis.looking import Frames, anonymizer_of, begin_sightings, look, look_at_file, open_link
+from privface_backend.sifis.questions import Question, camera_name, check_file_name, read_question
+from privface_backend.sifis.sightings import Sightings
 
 _TAIL: Final = "/{privacy_parameter}/{requestor_id}/{requestor_type}/{request_id}"
 # A file name with slashes is taken in, to be refused with a reason.
 CHECK_DIRECTORY: Final = "/check_directory/{file_name:.+}" + _TAIL
 # A link may come percent-encoded or as it is; its service stood below different prefixes.
 CAMERA: Final = "/{prefix:(?:[^/]+/)*}cam_face_recognition/{cam_link:.+}" + _TAIL
-
-_LONGEST_NUMBER: Final = 6
-_LONGEST: Final = {"file_name": 255, "requestor_id": 256, "requestor_type": 64, "request_id": 256}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What a request of these routes asks for, beside the frames."""
-
-    privacy: Privacy
-    requestor: Requestor
-    request_id: str
-    detailed: bool
-
-    def card(self, services: Services, camera: str, source: FrameSource) -> FrameCard:
-        return FrameCard(
-            camera=camera,
-            captured_at=services.clock(),
-            source=source,
-            requestor=self.requestor,
-            request_id=self.request_id,
-        )
 
 
 def ancestor_routes(settings: Settings) -> tuple[web.RouteDef, ...]:
@@ -113,23 +87,22 @@ class Looking:
 async def check_directory(request: web.Request) -> web.Response:
     """Who is in an uploaded picture or video."""
     services = await _enter(request)
-    name = _file_name(request)
-    question = _question(request, services)
+    name = check_file_name(request.match_info["file_name"])
+    question, detailed = _question(request, services)
     file = (await read_upload(request)).one_file()
-    card = question.card(services, name[:LONGEST_CAMERA_NAME].strip(), FrameSource.UPLOAD)
-    return await _answer(request, services, question, name, _look_at(services, question, file, card))
+    card = question.card(camera_name(name), FrameSource.UPLOAD, services.clock())
+    frames = look_at_file(services, file.data, video=file.is_video, card=card, question=question)
+    return await _answer(request, services, question, begin_sightings(services, name, detailed=detailed), frames)
 
 
 async def cam_face_recognition(policy: LinkPolicy, looking: Looking, request: web.Request) -> web.Response:
     """Who is before a camera, for as long as ``links.seconds`` says, the client stays, and nobody stops it."""
     services = await _enter(request)
-    question = _question(request, services)
-    link = await policy.check(request.match_info["cam_link"])
-    if not services.cameras.get(link.name).enabled:
-        raise PrivFaceError(ErrorCode.CAMERA_DISABLED, "Recognition is switched off for this camera.")
-    source = _open_link(services, link, question.card(services, link.name, FrameSource.LINK))
-    stream = services.intake.stream(source, claimed=None, default=question.privacy)
-    return await _answer(request, services, question, link.name, stream, live=looking)
+    question, detailed = _question(request, services)
+    name, frames = await open_link(services, policy, request.match_info["cam_link"], question)
+    return await _answer(
+        request, services, question, begin_sightings(services, name, detailed=detailed), frames, live=looking
+    )
 
 
 async def stop_cam_face_recognition(looking: Looking, request: web.Request) -> web.Response:
@@ -150,111 +123,29 @@ async def _enter(request: web.Request) -> Services:
     return services
 
 
-def _question(request: web.Request, services: Services) -> Question:
-    privacy = Privacy(method=METHOD, parameter=_parameter(request, services), applied_by=AppliedBy.BACKEND)
-    return Question(
-        privacy=privacy,
-        requestor=Requestor(id=_word(request, "requestor_id"), type=_word(request, "requestor_type")),
-        request_id=_word(request, "request_id"),
-        detailed=read_flag(request.query, "detail"),
-    )
-
-
-def _parameter(request: web.Request, services: Services) -> int:
-    """The privacy parameter: the blur's odd kernel size."""
-    anonymizer = services.recognition.process.engines.anonymizer(METHOD)
-    text = request.match_info["privacy_parameter"]
-    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
-        raise PrivFaceError(
-            ErrorCode.BAD_PRIVACY_PARAMETER, "That privacy parameter can't be used.", allowed=anonymizer.allowed
-        )
-    anonymizer.validate(int(text))
-    return int(text)
-
-
-def _word(request: web.Request, name: str) -> str:
-    text, longest = request.match_info[name], _LONGEST[name]
-    if not text.isprintable() or len(text) > longest:
-        raise PrivFaceError(
-            ErrorCode.BAD_REQUEST, f"{name} can't be used.", allowed=f"at most {longest} printable characters"
-        )
-    return text
-
-
-def _file_name(request: web.Request) -> str:
-    name = request.match_info["file_name"]
-    if ".." in name or "/" in name or "\\" in name or not name.strip(". "):
-        raise PrivFaceError(
-            ErrorCode.PATH_NOT_ALLOWED,
-            "file_name is no path: it is only shown, and the file comes in the form's part called file.",
-            allowed="a file's name without slashes and without ..",
-        )
-    return _word(request, "file_name")
-
-
-def _open_link(services: Services, link: WebcamLink | AddressLink, card: FrameCard) -> Source:
-    settings = services.settings
-    until = {"card": card, "seconds": settings.links.seconds, "clock": services.clock}
-    if isinstance(link, WebcamLink):
-        return make_source(services, "webcam", index=link.index, **until)
-    return make_source(
-        services,
-        "link",
-        address=link.address,
-        peer=link.peer,
-        max_bytes=settings.pipeline.picture_megabytes * MEGABYTE,
-        max_pixels=settings.pipeline.picture_megapixels * MEGAPIXEL,
-        **until,
-    )
-
-
-async def _look_at(
-    services: Services, question: Question, file: UploadedFile, card: FrameCard
-) -> AsyncGenerator[Seen, None]:
-    """Every frame of a video, or the one picture."""
-    if not file.is_video:
-        timed = await services.recognition.identify(file.data, default=question.privacy)
-        yield Seen(timed=timed, card=replace(card, more=False))
-        return
-    video = make_video(services, file.data, card)
-    async with aclosing(services.intake.stream(video, claimed=None, default=question.privacy)) as frames:
-        async for seen in frames:
-            yield seen
+def _question(request: web.Request, services: Services) -> tuple[Question, bool]:
+    """What is asked, and whether in detail."""
+    words = ("privacy_parameter", "requestor_id", "requestor_type", "request_id")
+    question = read_question(anonymizer_of(services), **{word: request.match_info[word] for word in words})
+    return question, read_flag(request.query, "detail")
 
 
 async def _answer(
     request: web.Request,
     services: Services,
     question: Question,
-    file: str,
-    frames: AsyncGenerator[Seen, None],
+    sightings: Sightings,
+    frames: Frames,
     *,
     live: Looking | None = None,
 ) -> web.Response:
     """Look at all frames while the client is there. ``live``: they show what is before a camera now, until that is told
     to stop."""
-    sightings = Sightings(
-        file=file,
-        database_path=services.settings.sifis.database_path,
-        detailed=question.detailed,
-        snapshot=services.index.snapshot,
-    )
-    recording = services.intake.record(live=live is not None)
     async with until_gone(request) as block, aclosing(frames):
         with nullcontext() if live is None else live.noted(request, block):
-            try:
-                async for seen in frames:
-                    sightings.take(recording.take(seen))
-            finally:
-                sightings.follow(recording.end()[0])
-    if question.detailed:
+            await look(services, frames, sightings, live=live is not None)
+    if sightings.detailed:
         return web.json_response(
             sightings.detail(request_id=question.request_id, requestor=question.requestor, privacy=question.privacy)
         )
     return web.json_response(sightings.labels())
-
-
-async def resolve_host(host: str) -> Sequence[str]:
-    """The IP addresses of a host's name, as this computer finds them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -23,7 +23,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from privface_backend import __version__
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Listener, Message
-from privface_backend.protocol import API_VERSION, MIN_API_VERSION, ErrorCode, Scope, StreamMessage, to_wire_time
+from privface_backend.protocol import API_VERSION, MIN_API_VERSION, ErrorCode, Event, Scope, StreamMessage, to_wire_time
 from privface_backend.rest.authentication import Grant, authorize, bearer_token, grant_token, still_allowed
 from privface_backend.rest.cameras import describe_cameras
 from privface_backend.rest.documents import parse_object
@@ -187,14 +187,24 @@ async def _send(socket: web.WebSocketResponse, kind: str, data: Mapping[str, obj
     await socket.send_str(json.dumps({"type": str(kind), **({kind: data} if kind in _WRAPPED else data)}))
 
 
-async def take_snapshot(services: Services) -> dict[str, object]:
-    """Everything that a listener needs to know at one moment."""
-    events = await services.storage.call(services.events.list, limit=_EVENTS_SHOWN)
+async def take_snapshot(services: Services, recent: Sequence[Event] = ()) -> dict[str, object]:
+    """Everything that a listener needs to know at one moment; ``recent``: the newest events in order, some of which may
+    not be in the log yet."""
+    logged = await services.storage.call(services.events.list, limit=_EVENTS_SHOWN)
+    events = [*reversed(_unlogged(recent, logged)), *logged][:_EVENTS_SHOWN]
     return {
         "people": [person.to_dict() for person in services.household.people(services.clock())],
         "cameras": describe_cameras(services),
         "events": [event.to_dict() for event in events],
     }
+
+
+def _unlogged(recent: Sequence[Event], logged: Sequence[Event]) -> Sequence[Event]:
+    """Those of ``recent`` that came after the newest that is logged; ``logged`` has the newest first."""
+    ids = [event.event_id for event in recent]
+    if logged and logged[0].event_id in ids:
+        return recent[ids.index(logged[0].event_id) + 1 :]
+    return () if ids and ids[-1] in {event.event_id for event in logged} else recent
 
 
 OPERATIONS: Final = (

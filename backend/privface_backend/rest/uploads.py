@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,11 +12,11 @@ from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from privface_backend.errors import PrivFaceError
-from privface_backend.pipeline.pictures import looks_like_picture
+from privface_backend.pipeline.pictures import is_video
+from privface_backend.pipeline.sources import MEGABYTE
 from privface_backend.protocol import ErrorCode
 from privface_backend.rest.operations import MULTIPART
 from privface_backend.rest.services import SERVICES
-from privface_backend.rest.sources import MEGABYTE
 
 CARD_HEADER: Final = "X-PrivFace-Frame-Card"
 MOST_FILES: Final = 32
@@ -41,12 +40,7 @@ class UploadedFile:
     @property
     def is_video(self) -> bool:
         """Whether to read it as a video: it doesn't start like a picture, and isn't called one."""
-        if looks_like_picture(self.data) or self.media_type.startswith("image/"):
-            return False
-        if self.media_type.startswith("video/"):
-            return True
-        guessed = mimetypes.guess_type(self.name or "")[0] or ""
-        return guessed.startswith("video/") or _starts_like_video(self.data)
+        return is_video(self.data, self.name or "", self.media_type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,12 +212,3 @@ def _too_large(limit: int) -> PrivFaceError:
 
 def _bad_form() -> PrivFaceError:
     return PrivFaceError(ErrorCode.BAD_REQUEST, "The form is cut off or malformed.", allowed="multipart/form-data")
-
-
-def _starts_like_video(data: bytes) -> bool:
-    """Whether the first bytes are those of MP4, Matroska, AVI, FLV, Ogg or MPEG."""
-    return (
-        data[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free"}
-        or (data[:4] == b"RIFF" and data[8:12] == b"AVI ")
-        or data.startswith((b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"G@"))
-    )

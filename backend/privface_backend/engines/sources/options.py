@@ -1,4 +1,4 @@
-"""What a source is made with: ``EngineContext.options``, read by name and type."""
+"""What an engine is made with: ``EngineContext.options``, read by name and type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def take_option(context: EngineContext, name: str, kind: type[T] | tuple[type[T]
     """
     value = context.options.get(name, default)
     if not isinstance(value, kind):
-        raise TypeError(f"the source's option {name} has the wrong type")
+        raise TypeError(f"the option {name} has the wrong type")
     return value
 
 
@@ -29,7 +29,7 @@ def take_clock(context: EngineContext) -> Callable[[], datetime]:
     """The option ``clock``, which gives aware times; this computer's where there is none."""
     clock = context.options.get("clock", utc_now)
     if not callable(clock):
-        raise TypeError("the source's option clock must give times")
+        raise TypeError("the option clock must give times")
     return cast("Callable[[], datetime]", clock)
 
 

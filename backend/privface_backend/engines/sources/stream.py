@@ -98,7 +98,11 @@ def _decode(packet: Any, decoder: VideoCodecContext) -> list[VideoFrame]:
 def _video_stream(container: InputContainer) -> VideoStream:
     if not container.streams.video:
         raise unreachable("The camera's stream holds no video.")
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    # PyAV gives none for what FFmpeg has no decoder for, whatever its types say.
+    if getattr(stream, "codec_context", None) is None:
+        raise unreachable("The camera's video is in a format that can't be decoded.")
+    return stream
 
 
 def stream_options(address: str, peer: str, read_seconds: float) -> tuple[str, dict[str, str]]:
@@ -151,6 +155,8 @@ def _packets(container: InputContainer, stream: VideoStream) -> Generator[Any, N
 
 def _reason(error: Exception) -> str:
     """What went wrong, in words that hold no address."""
+    if isinstance(error, av.error.ExitError):
+        return "nothing came in time"
     named = getattr(error, "strerror", None)
     return named.lower() if isinstance(named, str) and "//" not in named else type(error).__name__
 

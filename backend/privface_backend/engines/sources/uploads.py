@@ -117,7 +117,15 @@ class Uploads:
 
     def _note(self, kind: Change, path: Path, now: float) -> None:
         name = self._name(path)
-        if name is None or any(part.startswith(".") for part in name) or path.suffix.lower() not in SUFFIXES:
+        if name is None:
+            return
+        # What was put into a new folder before that was watched has no change of its own.
+        is_picture = path.suffix.lower() in SUFFIXES
+        for one in (name,) if is_picture or kind is not Change.added else self._below(name):
+            self._note_picture(kind, one, now)
+
+    def _note_picture(self, kind: Change, name: Name, now: float) -> None:
+        if any(part.startswith(".") for part in name) or Path(name[-1]).suffix.lower() not in SUFFIXES:
             return
         # What was deleted may be there again: the changes have no order.
         if name in self._waiting or len(self._waiting) >= _MOST_WAITING:
@@ -125,6 +133,27 @@ class Uploads:
         # Rights or owners that changed make an old picture no new one.
         if kind is Change.added or not self._is_old(name):
             self._waiting[name] = _Waiting(since=now)
+
+    def _below(self, name: Name) -> list[Name]:
+        """The files in a folder of the folder, and in those below it, without following any link."""
+        found: list[Name] = []
+        try:
+            parent = self._parent(name)
+        except OSError:
+            return found
+        try:
+            # A walk would open whatever it begins with: a pipe never opens.
+            if stat.S_ISDIR(os.stat(name[-1], dir_fd=parent, follow_symlinks=False).st_mode):
+                for folder, _, files, _ in os.fwalk(name[-1], dir_fd=parent):
+                    found += [(*name[:-1], *Path(folder).parts, file) for file in files]
+                    if len(found) >= _MOST_WAITING:
+                        break
+        except OSError:
+            # It is gone again.
+            pass
+        finally:
+            os.close(parent)
+        return found
 
     def _name(self, path: Path) -> Name | None:
         for folder in self._folders:

@@ -155,8 +155,12 @@ def _open(file: IO[bytes]) -> InputContainer:
 
 def _video_stream(container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
+        if stream.disposition & av.stream.Disposition.attached_pic:
+            continue
+        # PyAV gives none for what FFmpeg has no decoder for, whatever its types say.
+        if getattr(stream, "codec_context", None) is None:
+            raise _unreadable()
+        return stream
     raise _without_frames()
 
 

@@ -1,4 +1,4 @@
-"""What a request of the ancestor's routes gathers over its frames, and the two shapes that it is answered in."""
+"""What a question gathers over its frames, and the shapes that it is answered in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from privface_backend.domain.decision import Ranked
 from privface_backend.gallery.index import GallerySnapshot
 from privface_backend.pipeline.intake import Seen
 from privface_backend.pipeline.live_visits import VisitUpdate
-from privface_backend.protocol import Privacy, Requestor
+from privface_backend.protocol import Outcome, Privacy, Requestor
 
 _NO_SLASHES: Final = str.maketrans("/\\", "__")
 
@@ -37,6 +37,8 @@ class Sightings:
     snapshot: GallerySnapshot = field(repr=False)
     frames_total: int = 0
     frames_with_faces: int = 0
+    _unknown: set[str] = field(default_factory=set, repr=False)
+    _since_told: dict[str, None] = field(default_factory=dict, repr=False)
     _labels: dict[str, _Label] = field(default_factory=dict, repr=False)
     _frames: list[dict[str, object]] = field(default_factory=list, repr=False)
 
@@ -49,6 +51,10 @@ class Sightings:
             shown = judgement.to_identification(self.file, seen.frame, seen.timed.latency_ms)
             self._frames.append(shown.to_dict())
         self.follow(seen.updates)
+        for update in seen.updates:
+            # Time that passed makes updates too, of visits without a face in this frame.
+            if update.live.last_seen == seen.card.captured_at:
+                self._since_told[update.visit_id] = None
 
     def follow(self, updates: Sequence[VisitUpdate]) -> None:
         """Take what is said of visits: a name, another one, or that it was none."""
@@ -56,6 +62,9 @@ class Sightings:
             if update.statement is None:
                 continue
             self._labels.pop(update.visit_id, None)
+            self._unknown.discard(update.visit_id)
+            if update.statement.outcome is Outcome.UNKNOWN:
+                self._unknown.add(update.visit_id)
             if (person_id := update.statement.person_id) is not None:
                 path = self._path(person_id, update.decision.candidate)
                 frame = update.live.first_frame
@@ -80,6 +89,17 @@ class Sightings:
                 frame += 1
             found[frame] = label.path
         return {str(frame): found[frame] for frame in sorted(found)}
+
+    @property
+    def unknown(self) -> int:
+        """How many visits there were of people whom nobody enrolled."""
+        return len(self._unknown)
+
+    def take_recent_labels(self) -> list[str]:
+        """The paths of those, each once, whose faces were seen since this was last asked."""
+        found = [self._labels[visit].path for visit in self._since_told if visit in self._labels]
+        self._since_told.clear()
+        return list(dict.fromkeys(found))
 
     def detail(self, *, request_id: str, requestor: Requestor, privacy: Privacy) -> dict[str, object]:
         """The answer to ``?detail=1``."""

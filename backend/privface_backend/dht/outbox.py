@@ -1,0 +1,48 @@
+"""What waits for the distributed hash table. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outgoing:
+    """A message that waits; ``expires_at``: after it, it isn't worth sending; None: it always is."""
+
+    text: str = field(repr=False)
+    expires_at: datetime | None = None
+
+
+class Outbox:
+    """Messages in the order they came, at most ``limit``: over it the oldest that expires goes, or else the oldest."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit: Final = limit
+        self._waiting: Final[deque[Outgoing]] = deque()
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def push(self, message: Outgoing) -> None:
+        """Add a message at the end."""
+        self._waiting.append(message)
+        if len(self._waiting) > self._limit:
+            self.dropped += 1
+            oldest = next((waiting for waiting in self._waiting if waiting.expires_at is not None), self._waiting[0])
+            self._waiting.remove(oldest)
+
+    def first(self, now: datetime) -> Outgoing | None:
+        """The message to send next, which stays until it is ``done``; those that have expired go."""
+        while self._waiting and (expires_at := self._waiting[0].expires_at) is not None and expires_at <= now:
+            self._waiting.popleft()
+            self.dropped += 1
+        return self._waiting[0] if self._waiting else None
+
+    def done(self, message: Outgoing) -> None:
+        """A message has arrived."""
+        if message in self._waiting:
+            self._waiting.remove(message)

@@ -1,0 +1,1 @@
+"""Frigate: pictures of what it follows come in, names go back."""

@@ -1,0 +1,238 @@
+"""Home Assistant's devices for the backend, people and cameras, as its MQTT discovery reads them. Pure.
+
+One message a device, so that one can go without the others; each names the backend's as the one that it is behind.
+This is what both the oldest Home Assistant that is supported and the newest one take.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from privface_backend import __version__
+from privface_backend.domain.privacy import MAX_KERNEL
+from privface_backend.mqtt.projection import ShownCamera, ShownPerson
+from privface_backend.mqtt.topics import Topics
+from privface_backend.protocol import Event, Outcome, to_wire_time
+
+SEEN: Final = "seen"
+"""The type of a person's events. Those of a camera are outcomes."""
+LOOK_PAYLOAD: Final = "PRESS"
+
+_MANUFACTURER: Final = "PrivFace"
+_SUPPORT_URL: Final = "https://github.com/privface/privface"
+_LATE_SECONDS: Final = 5
+"""How much later than the backend itself Home Assistant says that somebody left, if word of it doesn't come."""
+_LONGEST_STATE: Final = 255
+
+# An event that was late on its way, or came twice, triggers nothing.
+_FRESH: Final = (
+    "{{ value if as_datetime(value_json.expires_at) > utcnow()"
+    " and value_json.event_id != this.attributes.get('event_id') else '' }}"
+)
+_PEOPLE_NOW: Final = (
+    "{{ ((value_json.persons + (['stranger'] if value_json.unknown else [])) | join(', ') or 'nobody')"
+    f"[:{_LONGEST_STATE}] }}}}"
+)
+# A camera that goes is cleared, which comes in as nothing.
+_PEOPLE_ATTRIBUTES: Final = (
+    "{{ {'people': value_json.persons, 'strangers': value_json.unknown} | tojson if value_json is defined else '{}' }}"
+)
+
+Component = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """Makes the messages. ``prefix``: Home Assistant's discovery prefix; ``hold_seconds``: how long somebody counts as
+    present after they were last seen; ``kernels``: whether privacy parameters are kernel sizes."""
+
+    topics: Topics
+    prefix: str
+    instance_id: str
+    hold_seconds: int
+    kernels: bool
+
+    @property
+    def node(self) -> str:
+        return f"privface_{self.instance_id}"
+
+    def topic(self, device: str) -> str:
+        """The topic of a device's message; ``+`` for all of this backend's."""
+        return f"{self.prefix}/device/{self.node}/{device}/config"
+
+    @property
+    def birth_topic(self) -> str:
+        """Where Home Assistant says that it has started."""
+        return f"{self.prefix}/status"
+
+    def backend(self) -> dict[str, Any]:
+        state = self.topics.backend_state
+        return self._message(
+            {"identifiers": [self.node], "name": "PrivFace", "model": "Backend", "sw_version": __version__},
+            "backend",
+            {
+                "connected": {
+                    "platform": "binary_sensor",
+                    "name": "Connectivity",
+                    "device_class": "connectivity",
+                    "entity_category": "diagnostic",
+                    "state_topic": self.topics.status,
+                    "payload_on": "online",
+                    "payload_off": "offline",
+                    # The one entity that says so while it isn't there.
+                    "availability": [],
+                },
+                "version": _diagnostic("Version", state, "{{ value_json.version }}", "mdi:tag-outline"),
+                "engine": _diagnostic("Engine", state, "{{ value_json.engine }}", "mdi:engine-outline"),
+                "people": _diagnostic("People", state, "{{ value_json.people }}", "mdi:account-multiple")
+                | {"state_class": "measurement"},
+            },
+        )
+
+    def person(self, person: ShownPerson) -> dict[str, Any]:
+        state = self.topics.person_state(person.slug)
+        return self._message(
+            self._behind(self.person_key(person), person.name, "Person"),
+            self.person_key(person),
+            {
+                "present": {
+                    "platform": "binary_sensor",
+                    "name": "Present",
+                    "device_class": "occupancy",
+                    "icon": "mdi:account-check",
+                    "state_topic": state,
+                    "value_template": "{{ 'ON' if value_json.present else 'OFF' }}",
+                    "off_delay": self.hold_seconds + _LATE_SECONDS,
+                },
+                "last_camera": _sensor("Last camera", state, "{{ value_json.camera }}", "mdi:cctv"),
+                "last_seen": _sensor("Last seen", state, "{{ value_json.last_seen }}", "mdi:clock-outline")
+                | {"device_class": "timestamp"},
+                "score": _diagnostic("Score", state, "{{ value_json.score }}", "mdi:approximately-equal")
+                | {"state_class": "measurement", "suggested_display_precision": 2},
+                "seen": _event("Seen", self.topics.person_event(person.slug), [SEEN], "mdi:account-eye"),
+            },
+        )
+
+    def camera(self, camera: ShownCamera) -> dict[str, Any]:
+        state = self.topics.camera_state(camera.slug)
+        outcomes = [outcome.value for outcome in Outcome]
+        components = {
+            "face": _event("Face", self.topics.camera_event(camera.slug), outcomes, "mdi:face-recognition"),
+            "people_now": _sensor("People now", state, _PEOPLE_NOW, "mdi:account-group")
+            | {
+                "json_attributes_topic": state,
+                "json_attributes_template": _PEOPLE_ATTRIBUTES,
+            },
+            "strangers": _sensor("Strangers", state, "{{ value_json.unknown }}", "mdi:account-question-outline")
+            | {"state_class": "measurement"},
+            "unknown_person": {
+                "platform": "binary_sensor",
+                "name": "Unknown person",
+                "device_class": "occupancy",
+                "icon": "mdi:account-question",
+                "state_topic": state,
+                "value_template": "{{ 'ON' if value_json.unknown else 'OFF' }}",
+            },
+            "recognition": {
+                "platform": "switch",
+                "name": "Recognition",
+                "icon": "mdi:face-recognition",
+                "state_topic": self.topics.camera_enabled(camera.slug),
+                "command_topic": f"{self.topics.base}/camera/{camera.slug}/enabled/set",
+            },
+        }
+        if self.kernels:
+            components["privacy"] = self._privacy(camera)
+        if camera.askable:
+            components["look_now"] = {
+                "platform": "button",
+                "name": "Look now",
+                "icon": "mdi:eye-plus",
+                "command_topic": self.topics.camera_look(camera.slug),
+                "payload_press": LOOK_PAYLOAD,
+            }
+        key = self.camera_key(camera)
+        return self._message(self._behind(key, camera.name, "Camera"), key, components)
+
+    def _privacy(self, camera: ShownCamera) -> Component:
+        return {
+            "platform": "number",
+            "name": "Privacy",
+            "icon": "mdi:blur",
+            "entity_category": "config",
+            "mode": "box",
+            "min": 1,
+            "max": MAX_KERNEL,
+            "step": 2,
+            "state_topic": self.topics.camera_privacy(camera.slug),
+            "command_topic": f"{self.topics.base}/camera/{camera.slug}/privacy/set",
+        }
+
+    @staticmethod
+    def person_key(person: ShownPerson) -> str:
+        """Never changes, whatever the person is called."""
+        return f"person_{person.id}"
+
+    @staticmethod
+    def camera_key(camera: ShownCamera) -> str:
+        """Made of the camera's name, not of its slug, which may move to another camera."""
+        return f"camera_{hashlib.sha256(camera.name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+    def _behind(self, key: str, name: str, model: str) -> dict[str, Any]:
+        return {"identifiers": [f"{self.node}_{key}"], "name": name, "model": model, "via_device": self.node}
+
+    def _message(self, device: Mapping[str, Any], owner: str, components: Mapping[str, Component]) -> dict[str, Any]:
+        return {
+            "device": {**device, "manufacturer": _MANUFACTURER},
+            "origin": {"name": "PrivFace", "sw_version": __version__, "support_url": _SUPPORT_URL},
+            "availability": [{"topic": self.topics.status}],
+            "qos": 1,
+            "components": {
+                key: {"unique_id": f"{self.node}_{owner}_{key}", **component} for key, component in components.items()
+            },
+        }
+
+
+def _sensor(name: str, topic: str, template: str, icon: str) -> Component:
+    return {"platform": "sensor", "name": name, "state_topic": topic, "value_template": template, "icon": icon}
+
+
+def _diagnostic(name: str, topic: str, template: str, icon: str) -> Component:
+    return _sensor(name, topic, template, icon) | {"entity_category": "diagnostic"}
+
+
+def _event(name: str, topic: str, types: list[str], icon: str) -> Component:
+    return {
+        "platform": "event",
+        "name": name,
+        "event_types": types,
+        "state_topic": topic,
+        "value_template": _FRESH,
+        "icon": icon,
+    }
+
+
+def event_attributes(event: Event, event_type: str) -> dict[str, Any]:
+    """An event as an event entity takes it: its type, and what an automation needs to know."""
+    return {
+        "event_type": event_type,
+        "event_id": event.event_id,
+        "visit_id": event.visit_id,
+        "seq": event.seq,
+        "corrects": event.corrects,
+        "camera": event.camera,
+        "person": event.person,
+        "person_id": event.person_id,
+        "reason": event.reason.value,
+        "phase": event.phase.value,
+        "score": None if event.score is None else round(event.score, 4),
+        "threshold": None if event.threshold is None else round(event.threshold, 4),
+        "evidence": None if event.evidence is None else round(event.evidence, 4),
+        "stranger": None if event.stranger is None else event.stranger.to_dict(),
+        "relative": event.privacy.relative,
+        "captured_at": to_wire_time(event.captured_at),
+        "expires_at": to_wire_time(event.expires_at),
+    }
