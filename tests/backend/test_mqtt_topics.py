@@ -166,8 +166,11 @@ def test_an_event_is_published_as_the_wire_has_it() -> None:
 def test_states_have_the_keys_of_the_wire() -> None:
     moment = datetime(2026, 11, 23, 8, 15, 30, 125000, tzinfo=UTC)
     since = moment - timedelta(seconds=5)
-    state = person_state(camera="door", last_seen=moment, score=0.61239, phase=PresencePhase.SEEN, since=since)
+    state = person_state(
+        name="Zoë", camera="door", last_seen=moment, score=0.61239, phase=PresencePhase.SEEN, since=since
+    )
     assert state == {
+        "person": "Zoë",
         "camera": "door",
         "last_seen": "2026-11-23T08:15:30.125Z",
         "score": 0.6124,
@@ -175,7 +178,7 @@ def test_states_have_the_keys_of_the_wire() -> None:
         "state": "seen",
         "since": "2026-11-23T08:15:25.125Z",
     }
-    nowhere = person_state(camera=None, last_seen=None, score=None, phase=PresencePhase.LEFT, since=None)
+    nowhere = person_state(name="Zoë", camera=None, last_seen=None, score=None, phase=PresencePhase.LEFT, since=None)
     assert (nowhere["last_seen"], nowhere["since"]) == (None, None)
     assert (nowhere["present"], nowhere["state"]) == (False, "left")
     unseen = camera_state(persons=[], unknown=0, last_event_id=None, ts=None)

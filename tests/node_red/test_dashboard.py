@@ -39,7 +39,7 @@ async def household(workshop: Workshop) -> Workshop:
     """The dashboard among people and cameras of its own, the others' taken away."""
     await workshop.node_red.deploy([])
     await workshop.forget_everybody()
-    for name, identity in (("Clara", CLARA), ("Emmy Noether", EMMY)):
+    for name, identity in (("Clara", CLARA), ("Émmy Noether", EMMY)):
         await workshop.enroll(name, workshop.draw(identity))
     await workshop.deploy(FLOW)
     return workshop
@@ -71,17 +71,17 @@ async def test_it_shows_who_is_where(household: Workshop, page: Page) -> None:
     await expect(person(page, "clara")).to_contain_text("Clara")
     await expect(person(page, "clara")).to_contain_text("porch, ")
     await expect(person(page, "clara")).to_contain_text("here")
-    await expect(person(page, "emmy-noether")).to_contain_text("Emmy Noether")
+    await expect(person(page, "emmy-noether")).to_contain_text("Émmy Noether")
     await expect(camera(page, "porch")).to_contain_text("Clara")
     await expect(camera(page, "porch")).to_contain_text("1 unknown")
     await expect(camera(page, "garden")).to_contain_text("somebody is here")
     table = page.locator("table")
-    for text in ("Clara", "Emmy Noether", "below_threshold"):
+    for text in ("Clara", "Émmy Noether", "below_threshold"):
         await expect(table).to_contain_text(text)
     # What is opened later shows the same.
     await page.reload()
     await expect(person(page, "clara")).to_contain_text("here")
-    await expect(page.locator("table")).to_contain_text("Emmy Noether")
+    await expect(page.locator("table")).to_contain_text("Émmy Noether")
     await take_screenshot(page)
 
 

@@ -104,6 +104,7 @@ class MqttProjection:
             return
         self._person_states[state.person_id] = state
         payload = person_state(
+            name=state.name,
             camera=state.camera,
             last_seen=state.last_seen,
             score=state.score,

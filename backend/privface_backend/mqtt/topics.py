@@ -163,14 +163,17 @@ def event_payload(event: Event) -> bytes:
 
 def person_state(
     *,
+    name: str,
     camera: str | None,
     last_seen: datetime | None,
     score: float | None,
     phase: PresencePhase,
     since: datetime | None,
 ) -> dict[str, Any]:
-    """The state of a person: where and when they were seen last, since when, and whether they are there now."""
+    """The state of a person: their name, which the topic can't write in full; where and when they were seen last, since
+    when, and whether they are there now."""
     return {
+        "person": name,
         "camera": camera,
         "last_seen": None if last_seen is None else to_wire_time(last_seen),
         "score": None if score is None else round(score, 4),
