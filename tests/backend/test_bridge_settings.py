@@ -27,6 +27,7 @@ def test_each_way_that_pictures_come(tmp_path: Path) -> None:
           desk: {webcam: 0, enabled: false}
           shed: {folder: uploads, interval: 2}
           yard: {frigate: yard_cam, frames: 2, cooldown: 0}
+        frigate: {enabled: true, url: "http://192.168.1.10:5000"}
         bridge: {backend: "http://192.168.1.5:8090/", token: pf_geheim, topics: ["shots/{camera}/now"], id: attic}
         """,
     )
