@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, cast
 
@@ -22,16 +21,11 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.plugins.weightless import NoWeights
 from privface_backend.protocol import FrameCard, FrameSource
+from privface_backend.resolver import resolve_host
 from privface_backend.settings import LinkSettings
 
 _LOGGER: Final = logging.getLogger(__name__)
 BACKOFF: Final = Backoff(first=0.5, ceiling=30.0)
-
-
-async def resolve_host(host: str) -> Sequence[str]:
-    """The IP addresses of a host's name, as this computer finds them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
 
 
 def check_address(camera: str, address: str) -> None:
@@ -92,11 +86,16 @@ class SourceOpener:
         limits: dict[str, object] = {"max_bytes": self._limits.bytes, "max_pixels": self._limits.pixels}
         if self._feed.address is not None:
             link = await owner_link(self._feed.address, resolve_host)
-            address = {"address": link.address, "peer": link.peer, "snapshot_seconds": self._feed.interval}
+            # Each time that it connects again: a camera may get another address from the home's router.
+            address = {"address": link.address, "find_peer": self._find_peer, "snapshot_seconds": self._feed.interval}
             return "link", limits | address
         if self._feed.webcam is not None:
             return "webcam", {"index": self._feed.webcam}
         return "folder", limits | {"path": self._feed.folder}
+
+    async def _find_peer(self) -> str:
+        """Where the host of the address is now."""
+        return (await owner_link(self._feed.address or "", resolve_host)).peer
 
 
 class SourceFeed:
