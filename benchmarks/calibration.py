@@ -35,7 +35,7 @@ from privface_backend.evaluation.sightings import OPEN_BAR, Looker, Sighting, Te
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.process import Process
 from privface_backend.protocol import Privacy
-from privface_backend.settings import EngineSettings
+from privface_backend.settings_sections import EngineSettings
 
 KERNELS = (1, 9, 17, 25, 33, 51)
 HOUSEHOLDS, PEOPLE, PICTURES = 14, 8, 3

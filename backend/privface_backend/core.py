@@ -24,7 +24,8 @@ from privface_backend.plugins.ports import EngineContext, Weights
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode, Privacy
-from privface_backend.settings import EngineSettings, Settings
+from privface_backend.settings import Settings
+from privface_backend.settings_sections import EngineSettings
 from privface_backend.storage.database import Database, StorageThread
 from privface_backend.storage.events import EventLog
 from privface_backend.storage.tokens import TokenStore

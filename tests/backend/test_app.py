@@ -29,7 +29,7 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind, EngineSpec
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Outcome
 from privface_backend.rest.health import _reasons
-from privface_backend.settings import BrokerSettings, DecisionSettings, EngineSettings, GallerySettings
+from privface_backend.settings_sections import BrokerSettings, DecisionSettings, EngineSettings, GallerySettings
 from support.backend import ADA, BEN, STRANGER, Api, encode, held, make_settings, picture, pixels, running
 from support.mosquitto import Mosquitto, needs_mosquitto
 from support.mqtt import Watcher, until, watching

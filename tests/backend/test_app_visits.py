@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from privface_backend.settings import DecisionSettings, MemorySettings
+from privface_backend.settings_sections import DecisionSettings, MemorySettings
 from support.backend import ADA, BEN, STRANGER, Api, picture, running
 
 # Long enough for nothing to be decided by time alone.

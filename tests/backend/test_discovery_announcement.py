@@ -21,7 +21,8 @@ from privface_backend.discovery.addresses import Listening, announced_addresses
 from privface_backend.discovery.announcement import Announcement, announced, keep_announced
 from privface_backend.protocol import API_VERSION, ZEROCONF_TYPE
 from privface_backend.server import run_server
-from privface_backend.settings import DiscoverySettings, ServerSettings, Settings
+from privface_backend.settings import Settings
+from privface_backend.settings_sections import DiscoverySettings, ServerSettings
 from support.backend import make_settings, until
 
 # Others may run these tests at the same time: each run has addresses and names of its own. Two addresses are as two

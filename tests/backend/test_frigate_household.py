@@ -20,7 +20,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.events import Message
 from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.protocol import Event, FrameCard, Phase
-from privface_backend.settings import DecisionSettings, EngineSettings
+from privface_backend.settings_sections import DecisionSettings, EngineSettings
 from support.backend import ADA, BEN, STRANGER, Api, encode, running
 from support.faces import people
 from support.following import Following, crop, following

@@ -14,7 +14,7 @@ from privface_backend.domain.addresses import is_refused
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink, owner_link
 from privface_backend.protocol import ErrorCode
-from privface_backend.settings import LinkSettings
+from privface_backend.settings_sections import LinkSettings
 
 CAMERA = "192.168.1.20"
 HOSTS = {

@@ -18,7 +18,7 @@ from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import API_VERSION, MIN_API_VERSION
 from privface_backend.server import run_server
-from privface_backend.settings import DiscoverySettings, ServerSettings
+from privface_backend.settings_sections import DiscoverySettings, ServerSettings
 from support.backend import make_settings
 from support.mosquitto import Mosquitto, needs_mosquitto
 from support.mqtt import FAST, Seen, Watcher, running, until, watching

@@ -11,7 +11,7 @@ import pytest
 
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.status import LinkState
-from privface_backend.settings import DecisionSettings, PrivacySettings
+from privface_backend.settings_sections import DecisionSettings, PrivacySettings
 from support.backend import ADA, BEN, STRANGER, Api, picture, running
 from support.mosquitto import Mosquitto, needs_mosquitto
 from support.mqtt import Watcher, until, watching

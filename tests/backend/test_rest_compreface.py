@@ -14,7 +14,7 @@ import pytest
 from privface_backend.protocol import Scope
 from privface_backend.rest.application import OPERATIONS
 from privface_backend.rest.compreface import compreface_routes
-from privface_backend.settings import DropInSettings, PipelineSettings, PrivacySettings, ServerSettings
+from privface_backend.settings_sections import DropInSettings, PipelineSettings, PrivacySettings, ServerSettings
 from support.backend import ADA, BEN, DESCRIPTION, STRANGER, Api, held, make_settings, picture, until
 from support.dropin import BOTH, Caller, serving
 

@@ -11,7 +11,7 @@ import pytest
 
 from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
 from privface_backend.protocol import Scope
-from privface_backend.settings import MemorySettings
+from privface_backend.settings_sections import MemorySettings
 from support.backend import Api, Reply, running
 from support.remembered import add_visit, explain
 

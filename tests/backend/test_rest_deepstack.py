@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 
 from privface_backend.domain.frames import Pixels
 from privface_backend.protocol import Scope
-from privface_backend.settings import DropInSettings, PipelineSettings, PrivacySettings, ServerSettings
+from privface_backend.settings_sections import DropInSettings, PipelineSettings, PrivacySettings, ServerSettings
 from support.backend import ADA, BEN, DESCRIPTION, STRANGER, Api, encode, held, picture, pixels, until
 from support.dropin import Caller, serving
 

@@ -19,7 +19,7 @@ import pytest
 from privface_backend.events import Message
 from privface_backend.protocol import Event, Outcome, Scope, StreamMessage
 from privface_backend.rest.event_stream import EventStreamRules
-from privface_backend.settings import ServerSettings
+from privface_backend.settings_sections import ServerSettings
 from support.backend import ADA, STRANGER, Api, check_document, picture, running, until
 from support.mqtt import make_event
 

@@ -22,7 +22,7 @@ from privface_backend.plugins.ports import EngineContext
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind, EngineSpec
 from privface_backend.protocol import ErrorCode, FrameCard, Scope
-from privface_backend.settings import PipelineSettings, PrivacySettings, ServerSettings
+from privface_backend.settings_sections import PipelineSettings, PrivacySettings, ServerSettings
 from support.backend import ADA, BEN, STRANGER, Api, form, held, picture, pixels, running, until, video
 
 IDENTIFY = "/api/v1/identify"

@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from privface_backend.protocol import Outcome, Scope
-from privface_backend.settings import PrivacySettings
+from privface_backend.settings_sections import PrivacySettings
 from support.backend import ADA, BEN, STRANGER, Api, Reply, encode, form, picture, pixels, running, until
 
 PEOPLE = "/api/v1/people"

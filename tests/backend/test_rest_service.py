@@ -21,7 +21,7 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind, EngineSpec
 from privface_backend.protocol import Scope, to_wire_time
 from privface_backend.rest.metrics import camera_label
-from privface_backend.settings import EngineSettings
+from privface_backend.settings_sections import EngineSettings
 from support.backend import ADA, STRANGER, Api, held, picture, running, until
 
 EVENTS = "/api/v1/events"

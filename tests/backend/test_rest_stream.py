@@ -16,7 +16,7 @@ import pytest
 from privface_backend.events import Message
 from privface_backend.protocol import API_VERSION, Scope, StreamMessage, to_wire_time
 from privface_backend.rest.stream import StreamRules
-from privface_backend.settings import ServerSettings
+from privface_backend.settings_sections import ServerSettings
 from support.backend import ADA, Api, check_document, picture, running, until
 
 STREAM = "/api/v1/stream"

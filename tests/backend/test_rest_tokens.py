@@ -13,7 +13,7 @@ from privface_backend.protocol import Scope
 from privface_backend.rest.application import OPERATIONS
 from privface_backend.rest.authentication import AttemptLimit, is_local
 from privface_backend.rest.operations import Operation
-from privface_backend.settings import ServerSettings
+from privface_backend.settings_sections import ServerSettings
 from support.backend import ADA, Api, picture, running
 
 GUARDED = [operation for operation in OPERATIONS if operation.scope and not operation.authenticates_itself]

@@ -13,7 +13,7 @@ import pytest
 
 from privface_backend.protocol import Scope
 from privface_backend.rest.videos import VideoRules
-from privface_backend.settings import PipelineSettings
+from privface_backend.settings_sections import PipelineSettings
 from support.backend import ADA, STRANGER, Api, Reply, form, held, picture, pixels, running, until, video
 
 VIDEOS = "/api/v1/videos"

@@ -17,7 +17,7 @@ from privface_backend.core import open_core
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
 from privface_backend.server import run_server
-from privface_backend.settings import ServerSettings
+from privface_backend.settings_sections import ServerSettings
 from support.backend import ADA, form, make_settings, picture, until
 from support.service import ready, serving
 

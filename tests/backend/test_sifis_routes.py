@@ -21,7 +21,7 @@ from privface_backend.domain.frames import Pixels
 from privface_backend.errors import SettingsError
 from privface_backend.protocol import Event, Scope
 from privface_backend.rest.sifis import ancestor_routes
-from privface_backend.settings import AncestorSettings, LinkSettings
+from privface_backend.settings_sections import AncestorSettings, LinkSettings
 from support.backend import ADA, BEN, STRANGER, Api, form, make_settings, picture, pixels, running, until
 from support.rtsp import rtsp_server
 from support.videos import encode

@@ -22,7 +22,8 @@ from privface_backend.domain.geometry import Size
 from privface_backend.gallery.folder import sync_folder
 from privface_backend.rest.application import create_application
 from privface_backend.rest.sifis import ancestor_routes
-from privface_backend.settings import EngineSettings, LinkSettings, Settings
+from privface_backend.settings import Settings
+from privface_backend.settings_sections import EngineSettings, LinkSettings
 from support import weights
 from support.backend import ADA, BEN, STRANGER, form, make_settings, picture, pixels, serve
 from support.faces import require_data

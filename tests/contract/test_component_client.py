@@ -19,7 +19,7 @@ from privface_backend import __version__
 from privface_backend.domain.frames import Pixels
 from privface_backend.protocol import Scope
 from privface_backend.rest.application import create_application
-from privface_backend.settings import EngineSettings, PrivacySettings, ServerSettings
+from privface_backend.settings_sections import EngineSettings, PrivacySettings, ServerSettings
 from support.backend import ADA, BEN, STRANGER, Api, encode, held, pixels, running, serve, until
 from support.component import load_package
 

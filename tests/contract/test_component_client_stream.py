@@ -25,7 +25,7 @@ from privface_backend.events import Message
 from privface_backend.protocol import Scope, StreamMessage
 from privface_backend.rest.application import create_application
 from privface_backend.rest.stream import StreamRules
-from privface_backend.settings import ServerSettings
+from privface_backend.settings_sections import ServerSettings
 from support.backend import ADA, BEN, STRANGER, Api, encode, make_settings, pixels, running, serve, until
 from support.component import load_package
 from support.ports import free_port

@@ -23,7 +23,7 @@ ORDER: Final = (
     ("errors",),
     ("domain",),
     ("plugins", "storage", "settings_file", "resolver"),
-    ("settings_push",),
+    ("settings_push", "settings_sections"),
     ("webhooks",),
     ("engines", "models"),
     ("settings", "events", "tasks"),

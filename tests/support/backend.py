@@ -32,7 +32,8 @@ from privface_backend.rest.server import make_runner
 from privface_backend.rest.stream import StreamRules
 from privface_backend.rest.uploads import CARD_HEADER
 from privface_backend.rest.videos import VideoRules
-from privface_backend.settings import EngineSettings, Settings
+from privface_backend.settings import Settings
+from privface_backend.settings_sections import EngineSettings
 
 DESCRIPTION: dict[str, Any] = describe(OPERATIONS)
 # Drawn faces that stay in one piece under blur.

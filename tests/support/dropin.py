@@ -13,7 +13,7 @@ import yarl
 from privface_backend.protocol import Scope
 from privface_backend.rest.compreface import compreface_routes
 from privface_backend.rest.deepstack import deepstack_routes
-from privface_backend.settings import DropInSettings
+from privface_backend.settings_sections import DropInSettings
 from support.backend import Api, make_settings, running
 
 BOTH = DropInSettings(deepstack=True, compreface=True)

@@ -22,7 +22,7 @@ from privface_backend.plugins.spec import EngineKind
 from privface_backend.plugins.weightless import NoWeights
 from privface_backend.protocol import FrameCard, FrameSource
 from privface_backend.resolver import resolve_host
-from privface_backend.settings import LinkSettings
+from privface_backend.settings_sections import LinkSettings
 
 _LOGGER: Final = logging.getLogger(__name__)
 BACKOFF: Final = Backoff(first=0.5, ceiling=30.0)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
-from privface_backend.settings import EngineSettings, Settings
+from privface_backend.settings import Settings
+from privface_backend.settings_sections import EngineSettings
 
 
 def with_engine(settings: Settings, engine: str | None) -> Settings:

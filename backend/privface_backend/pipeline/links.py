@@ -17,7 +17,7 @@ from privface_backend.domain.addresses import OWN_NAME, IPAddress, is_metadata, 
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.protocol import ErrorCode
 from privface_backend.resolver import Resolve
-from privface_backend.settings import LinkSettings
+from privface_backend.settings_sections import LinkSettings
 
 LONGEST: Final = 2048
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}

@@ -10,7 +10,7 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.plugins.weightless import NoWeights
 from privface_backend.protocol import FrameCard
-from privface_backend.settings import PipelineSettings
+from privface_backend.settings_sections import PipelineSettings
 
 MEGABYTE: Final = 1024 * 1024
 MEGAPIXEL: Final = 1_000_000
