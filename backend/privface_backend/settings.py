@@ -247,7 +247,6 @@ def load_settings(
         *_mqtt_problems(settings.mqtt),
         *((("frigate", key), text) for key, text in settings.frigate.problems()),
         *_engine_problems(settings, given.values),
-        *_engine_problems(settings, given.values),
         *_camera_problems(settings),
     )
     for name, text in problems:
