@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privface_backend.domain.decision import Ranked
-from privface_backend.domain.faces import Vector
+from privface_backend.domain.faces import DetectedFace, Vector
+from privface_backend.domain.geometry import Box
 from privface_backend.domain.privacy import CLEAR, PrivacyLevel
-from privface_backend.domain.quality import FaceQuality
+from privface_backend.domain.quality import FaceQuality, QualityBar, weigh
 from privface_backend.domain.visits import Visit, VisitFace, VisitRules
 from privface_backend.pipeline.sharpness import relative_sharpness
 from privface_backend.plugins.spec import EngineKind
@@ -94,3 +95,49 @@ def test_how_much_a_picture_is_out_of_focus_shows_in_its_strength() -> None:
     middle = {besides: float(np.median(found)) for besides, found in guessed.items()}
     assert middle[0.0] < 0.003 < middle[0.02] < middle[0.03], middle
     assert 0.01 <= middle[0.02] <= 0.03, middle
+
+
+def detected(width: float, *, score: float = 0.95, nose: float = 0.0) -> DetectedFace:
+    """A face with eyes a third of its width apart, and the nose so many of these off their middle."""
+    apart = width / 3
+    landmarks = np.array(
+        [
+            [apart, apart],
+            [2 * apart, apart],
+            [(1.5 + nose) * apart, 1.5 * apart],
+            [apart, 2 * apart],
+            [2 * apart, 2 * apart],
+        ],
+        np.float32,
+    )
+    return DetectedFace(box=Box(0, 0, width, width), score=score, landmarks=landmarks)
+
+
+@pytest.mark.parametrize(
+    ("face", "relative", "sharpness", "reason"),
+    [
+        (detected(80), 0.0, 0.0, Reason.OK),
+        (detected(24), 0.0, 0.0, Reason.OK),
+        (detected(80), 0.06, 0.0, Reason.OK),
+        (detected(20, score=0.8), 0.045, 0.0, Reason.TOO_SMALL),
+        (detected(28), 0.063, 0.0, Reason.TOO_BLURRY),
+        (detected(80, nose=0.7), 0.04, 0.0, Reason.POSE),
+        (detected(80, score=0.66), 0.04, 0.0, Reason.LOW_DETECTION),
+        (detected(40), 0.055, -2.1, Reason.TOO_BLURRY),
+    ],
+)
+def test_what_is_wrong_together_makes_a_face_unusable(
+    face: DetectedFace, relative: float, sharpness: float, reason: Reason
+) -> None:
+    bar = QualityBar()
+    measured = FaceQuality(
+        width=face.width, detection=face.score, turn=0.0, sharpness=sharpness, weight=weigh(face, relative, sharpness)
+    )
+    assert bar.judge(face, relative) is Reason.OK
+    assert bar.judge_crop(measured) is Reason.OK
+    assert bar.judge_weight(face, relative, measured) is reason
+
+
+@given(st.floats(8, 300), st.floats(0.5, 1), st.floats(0, 0.2), st.floats(-6, 3), st.floats(0, 1.5))
+def test_a_weight_is_a_share(width: float, score: float, relative: float, sharpness: float, nose: float) -> None:
+    assert 0 <= weigh(detected(width, score=score, nose=nose), relative, sharpness) <= 1

@@ -5,7 +5,9 @@ Sharpness is judged against what the known anonymization leaves: a plain gate wo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -14,7 +16,6 @@ from privface_backend.domain.faces import DetectedFace
 from privface_backend.domain.privacy import BLUR_METHOD, PrivacyLevel
 from privface_backend.protocol import Reason
 
-_LEAST_WEIGHT: Final = 0.05
 _SOFT: Final = -0.5
 """Under this sharpness, where one face in six is, something blurred the face besides its anonymization."""
 _FADING: Final = 60.0
@@ -60,7 +61,8 @@ class QualityBar:
     ``smallest``: width in pixels of the working frame; ``detection``: the detector's score, 0 to 1;
     ``strongest``: r, above which nothing recognizable is left; ``turned``: how far the nose may lie off the
     middle of the eyes, in distances between the eyes (a full profile has about 1); ``sharpness``: as in
-    ``FaceQuality``; ``darkest``, ``brightest``: mean of the gray crop, 0 to 255; ``contrast``: its least deviation.
+    ``FaceQuality``; ``darkest``, ``brightest``: mean of the gray crop, 0 to 255; ``contrast``: its least deviation;
+    ``weight``: under it all that is wrong with a face together leaves too little of it.
     """
 
     smallest: float = 20.0
@@ -71,6 +73,7 @@ class QualityBar:
     darkest: float = 12.0
     brightest: float = 248.0
     contrast: float = 6.0
+    weight: float = 0.1
 
     def judge(self, face: DetectedFace, relative: float) -> Reason:
         """``OK``, or the first thing that is wrong with the place and the strength of a face."""
@@ -94,6 +97,12 @@ class QualityBar:
             return Reason.TOO_BLURRY
         return Reason.OK
 
+    def judge_weight(self, face: DetectedFace, relative: float, quality: FaceQuality) -> Reason:
+        """``OK``, or what is most wrong with a face that is too little worth for everything together."""
+        if quality.weight >= self.weight:
+            return Reason.OK
+        return find_flaw(face, relative, quality.sharpness)
+
 
 def turn(face: DetectedFace) -> float:
     """How far the nose tip lies off the middle of the eyes, along the line through them; 0 without five landmarks."""
@@ -108,12 +117,26 @@ def turn(face: DetectedFace) -> float:
 
 
 def weigh(face: DetectedFace, relative: float, sharpness: float | None) -> float:
-    """How much a usable face counts among the others of its visit, 0.05 to 1."""
-    size = min(1.0, face.width / 64.0)
-    pose = float(max(0.0, 1.0 - turn(face)) ** 1.5)
+    """How much a face counts among the others of its visit, 0 to 1."""
+    return prod(_shares(face, relative, sharpness).values())
+
+
+def find_flaw(face: DetectedFace, relative: float, sharpness: float | None) -> Reason:
+    """What takes most of a face's weight."""
+    shares = _shares(face, relative, sharpness)
+    return min(shares, key=lambda reason: shares[reason])
+
+
+def _shares(face: DetectedFace, relative: float, sharpness: float | None) -> Mapping[Reason, float]:
+    """What is left of the weight, by what takes it, each 0 to 1."""
     # Under 0.9 the detector saw a face turned down, half hidden or cut off, whose landmarks are guessed.
-    sure = float(min(1.0, max(0.0, (face.score - 0.6) / 0.3)) ** 2)
+    sure = min(1.0, max(0.0, (face.score - 0.6) / 0.3)) ** 2
     # As the distance between a person's own scores and strangers' falls, squared: see domain/score_models.py.
     strength = 1.0 / (1.0 + (relative / 0.042) ** 3)
     detail = 1.0 if sharpness is None else float(np.exp(min(0.0, 0.5 * (sharpness + 0.5))))
-    return max(_LEAST_WEIGHT, min(1.0, size * pose * sure * strength * detail))
+    return {
+        Reason.TOO_SMALL: min(1.0, face.width / 64.0),
+        Reason.POSE: max(0.0, 1.0 - turn(face)) ** 1.5,
+        Reason.LOW_DETECTION: sure,
+        Reason.TOO_BLURRY: strength * detail,
+    }

@@ -32,7 +32,15 @@ from privface_backend.protocol import AppliedBy, ErrorCode, Privacy, Reason
 
 _ANY: Final = float("inf")
 OPEN_BAR: Final = QualityBar(
-    smallest=0, detection=0, strongest=_ANY, turned=_ANY, sharpness=-_ANY, darkest=0, brightest=_ANY, contrast=0
+    smallest=0,
+    detection=0,
+    strongest=_ANY,
+    turned=_ANY,
+    sharpness=-_ANY,
+    darkest=0,
+    brightest=_ANY,
+    contrast=0,
+    weight=0,
 )
 OPEN_ENROLLMENT: Final = EnrollmentBar(smallest=0, sharpness=0, detection=0)
 SENT_KERNELS: Final = (17, 25, 33, 49, 65, 97)
@@ -62,7 +70,11 @@ class Sighting:
     def judge(self, bar: QualityBar) -> Reason:
         """``OK``, or why the pipeline would not use the face."""
         reason = Reason.OK if self.face is None else bar.judge(self.face, self.level.relative)
-        return reason if reason is not Reason.OK or self.quality is None else bar.judge_crop(self.quality)
+        if reason is Reason.OK and self.quality is not None:
+            reason = bar.judge_crop(self.quality)
+        if reason is Reason.OK and self.quality is not None and self.face is not None:
+            reason = bar.judge_weight(self.face, self.level.relative, self.quality)
+        return reason
 
     def usable(self, bar: QualityBar) -> bool:
         """Whether the pipeline would use the face."""

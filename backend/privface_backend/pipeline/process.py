@@ -168,7 +168,11 @@ class Process:
         reason = self.bar.judge(face, level.relative)
         crop = self.engines.aligner.align(frame.pixels, face, self.template) if reason is Reason.OK else None
         quality = _measure(face, level, crop)
-        return face, level, quality, reason if crop is None else self.bar.judge_crop(quality), crop
+        if crop is not None:
+            reason = self.bar.judge_crop(quality)
+        if reason is Reason.OK:
+            reason = self.bar.judge_weight(face, level.relative, quality)
+        return face, level, quality, reason, crop
 
     def represent(self, pixels: Pixels, faces: Sequence[DetectedFace]) -> Sequence[Vector]:
         """One unit vector a face."""
