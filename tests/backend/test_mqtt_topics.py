@@ -181,9 +181,10 @@ def test_states_have_the_keys_of_the_wire() -> None:
     nowhere = person_state(name="Zoë", camera=None, last_seen=None, score=None, phase=PresencePhase.LEFT, since=None)
     assert (nowhere["last_seen"], nowhere["since"]) == (None, None)
     assert (nowhere["present"], nowhere["state"]) == (False, "left")
-    unseen = camera_state(persons=[], unknown=0, last_event_id=None, ts=None)
-    assert unseen == {"persons": [], "unknown": 0, "last_event_id": None, "ts": None}
-    assert camera_state(persons=["Zoë"], unknown=2, last_event_id="event-1", ts=moment) == {
+    unseen = camera_state(camera="Tür", persons=[], unknown=0, last_event_id=None, ts=None)
+    assert unseen == {"camera": "Tür", "persons": [], "unknown": 0, "last_event_id": None, "ts": None}
+    assert camera_state(camera="Tür", persons=["Zoë"], unknown=2, last_event_id="event-1", ts=moment) == {
+        "camera": "Tür",
         "persons": ["Zoë"],
         "unknown": 2,
         "last_event_id": "event-1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -17,6 +18,7 @@ from privface_backend.mqtt.topics import Topics
 
 _LOGGER: Final = logging.getLogger(__name__)
 _MOST_SLUGS: Final = 256
+_MOST_STATE: Final = 64 * 1024
 
 
 class Listener(Protocol):
@@ -115,12 +117,17 @@ class TriggerListener:
 
 
 class BackendListener:
-    """What the backend says of cameras, and the command to look now."""
+    """What the backend says of cameras, and the command to look now.
+
+    Which topic is a camera's the backend says there, since two names can be written alike; until it has, the plain way
+    to write a name is taken for it, unless that is another camera's.
+    """
 
     def __init__(self, topics: Topics, lines: Callable[[], Iterable[CameraLine]]) -> None:
         self._topics: Final = topics
         self._lines: Final = lines
         self._said: Final[dict[str, dict[str, bool | int]]] = {}
+        self._names: Final[dict[str, str]] = {}
 
     @property
     def filters(self) -> Mapping[str, int]:
@@ -131,7 +138,9 @@ class BackendListener:
         slug, _, kind = topic.removeprefix(head).partition("/")
         if not topic.startswith(head) or not SLUG_PATTERN.fullmatch(slug):
             return
-        if kind == "enabled/state" and payload in {b"ON", b"OFF"}:
+        if kind == "state":
+            self._learn(slug, _read_camera(payload))
+        elif kind == "enabled/state" and payload in {b"ON", b"OFF"}:
             self._say(slug, enabled=payload == b"ON")
         elif kind == "privacy/state" and (kernel := _read_kernel(payload)) is not None:
             self._say(slug, kernel=kernel)
@@ -141,7 +150,20 @@ class BackendListener:
 
     def introduce(self, line: CameraLine) -> None:
         """Tell a line that is new what was said of its camera before."""
-        self._tell(line, self._said.get(make_slug(line.camera, line.camera), {}))
+        self._tell(line, self._said.get(self._slug_of(line) or "", {}))
+
+    def _learn(self, slug: str, camera: str | None) -> None:
+        """Take over whose a topic is; None: nobody's any more."""
+        if self._names.get(slug) == camera or (camera is not None and len(self._names) >= _MOST_SLUGS):
+            return
+        before = {line: self._slug_of(line) for line in self._lines()}
+        self._names.pop(slug, None)
+        if camera is not None:
+            self._names[slug] = camera
+        for line, old in before.items():
+            if (now := self._slug_of(line)) != old:
+                # What another camera's topic said no longer holds.
+                self._tell(line, {"enabled": True, **self._said.get(now or "", {})})
 
     def _say(self, slug: str, **said: bool | int) -> None:
         if slug not in self._said and len(self._said) >= _MOST_SLUGS:
@@ -156,7 +178,23 @@ class BackendListener:
         line.follow(enabled=None if enabled is None else bool(enabled), kernel=kernel)
 
     def _of(self, slug: str) -> Sequence[CameraLine]:
-        return [line for line in self._lines() if make_slug(line.camera, line.camera) == slug]
+        return [line for line in self._lines() if self._slug_of(line) == slug]
+
+    def _slug_of(self, line: CameraLine) -> str | None:
+        told = next((slug for slug, camera in self._names.items() if camera == line.camera), None)
+        if told is not None:
+            return told
+        plain = make_slug(line.camera, line.camera)
+        return None if plain in self._names else plain
+
+
+def _read_camera(payload: bytes) -> str | None:
+    """The camera's name in its state; None: there is none."""
+    try:
+        camera = json.loads(payload[:_MOST_STATE]).get("camera")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return camera if isinstance(camera, str) else None
 
 
 def _read_kernel(payload: bytes) -> int | None:

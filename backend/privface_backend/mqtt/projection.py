@@ -116,7 +116,11 @@ class MqttProjection:
     def show_camera(self, state: CameraState) -> None:
         self._camera_states[state.camera] = state
         payload = camera_state(
-            persons=state.persons, unknown=state.unknown, last_event_id=state.last_event_id, ts=state.ts
+            camera=state.camera,
+            persons=state.persons,
+            unknown=state.unknown,
+            last_event_id=state.last_event_id,
+            ts=state.ts,
         )
         topic = self._publisher.topics.camera_state(self._shown_camera(state.camera).slug)
         self._publisher.publish_state(topic, payload)

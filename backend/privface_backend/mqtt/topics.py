@@ -97,10 +97,11 @@ class Topics:
         return f"{self.base}/camera/{slug}/privacy/state"
 
     @property
-    def camera_commands_to_bridge(self) -> tuple[str, str, str]:
-        """The filters by which a bridge hears of cameras: whether they are on, how strongly to anonymize, look now."""
+    def camera_commands_to_bridge(self) -> tuple[str, ...]:
+        """The filters by which a bridge hears of cameras: which topic is whose, whether they are on, how strongly to
+        anonymize, look now."""
         camera = f"{self.base}/camera/+"
-        return f"{camera}/enabled/state", f"{camera}/privacy/state", f"{camera}/look"
+        return f"{camera}/state", f"{camera}/enabled/state", f"{camera}/privacy/state", f"{camera}/look"
 
     def bridge_status(self, bridge_id: str) -> str:
         """Where a bridge says ``online`` or ``offline``."""
@@ -184,11 +185,12 @@ def person_state(
 
 
 def camera_state(
-    *, persons: Sequence[str], unknown: int, last_event_id: str | None, ts: datetime | None
+    *, camera: str, persons: Sequence[str], unknown: int, last_event_id: str | None, ts: datetime | None
 ) -> dict[str, Any]:
-    """The state of a camera: who is there now (names), how many strangers, and the event that said so last (None: none
-    yet in this run)."""
+    """The state of a camera: its name, which the topic can't write in full; who is there now (names), how many
+    strangers, and the event that said so last (None: none yet in this run)."""
     return {
+        "camera": camera,
         "persons": list(persons),
         "unknown": unknown,
         "last_event_id": last_event_id,
