@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import json
+import logging
 import socket
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -420,8 +421,10 @@ async def test_a_caller_that_hangs_up_stops_the_video(tmp_path: Path) -> None:
         assert (await api.identify(picture(ADA))).status == 200
 
 
-async def test_a_caller_that_hangs_up_while_nothing_is_found_stops_the_video_at_once(tmp_path: Path) -> None:
-    """Nothing is written meanwhile that could fail: the lane is free, and the file's thread is gone."""
+async def test_a_caller_that_hangs_up_while_nothing_is_found_stops_the_video_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is written meanwhile that could fail: the lane is free, the file's thread is gone, nothing is wrong."""
     film = video([pixels()] * 600)
     async with running(tmp_path) as api:
         headers = {"Content-Type": "video/mp4", "Authorization": f"Bearer {api.tokens[Scope.IDENTIFY]}"}
@@ -432,6 +435,7 @@ async def test_a_caller_that_hangs_up_while_nothing_is_found_stops_the_video_at_
         await asyncio.gather(asked, return_exceptions=True)
         await until(lambda: api.backend.core.lane.depth == 0 and not reading())
         assert api.backend.core.lane.counts.finished < finished + 600
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def reading() -> bool:

@@ -13,6 +13,9 @@ SHUTDOWN_SECONDS: Final = 10.0
 def _leave_out_quotes(record: logging.LogRecord) -> bool:
     """aiohttp's errors quote the request, a token in it as well: only their type is kept."""
     kind = record.exc_info[0] if record.exc_info else None
+    if kind is not None and issubclass(kind, ConnectionResetError):
+        # Whoever asked has gone, and nobody waits for the answer.
+        return _LOGGER.isEnabledFor(logging.DEBUG)
     if kind is not None:
         record.msg, record.args = "A request couldn't be handled: %s", (kind.__name__,)
         record.exc_info = None

@@ -67,7 +67,7 @@ class FolderSource:
         Raises:
             PrivFaceError: ``link_unreachable``: there is no such folder that can be read.
         """
-        connection = Connection("A camera's folder", self.on_state)
+        connection = Connection(f"The folder of {self.card.camera}", self.on_state)
         deadline = None if self.seconds is None else asyncio.get_running_loop().time() + self.seconds
         connect = partial(self._watch, connection, deadline)
         if deadline is None:

@@ -83,7 +83,7 @@ class LinkSource:
         Raises:
             PrivFaceError: ``link_unreachable``: no connection, or not one frame, within the time.
         """
-        connection = Connection("A camera link", self.on_state)
+        connection = Connection(f"The link of {self.card.camera}", self.on_state)
         decoding = Decoding(self.hardware)
         total = self.times.total
         if total is None:
