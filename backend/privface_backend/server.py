@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
+from filelock import FileLock, Timeout
 
 from privface_backend.app import Backend, open_backend
 from privface_backend.discovery.addresses import Listening, announced_addresses, url_towards
@@ -33,6 +34,7 @@ from privface_backend.tasks import in_background, write_private
 
 _LOGGER: Final = logging.getLogger(__name__)
 RUN_FILE: Final = "run.json"
+LOCK_FILE: Final = "serve.lock"
 RUN_TOKEN: Final = "this run"  # noqa: S105  # a token's name
 
 
@@ -41,26 +43,58 @@ async def run_server(settings: Settings) -> AsyncIterator[tuple[Backend, dict[st
     """Serve for the length of the block; gives the backend and what stands in ``run.json``.
 
     Raises:
-        PrivFaceError: ``port_in_use``, or what ``open_backend`` raises.
+        PrivFaceError: ``port_in_use``; ``storage_failed``: another service uses the data directory; or what
+            ``open_backend`` raises.
     """
-    async with open_backend(settings) as backend:
-        routes = (*ancestor_routes(settings), *deepstack_routes(settings), *compreface_routes(settings))
-        runner = make_runner(create_application(backend.services, more_routes=routes))
-        await runner.setup()
-        try:
-            listener = _listen(settings.server.host, settings.server.port)
-            await web.SockSite(runner, listener).start()
-            async with _run_token(backend) as token:
-                run = _describe(backend, listener.getsockname()[1], token)
-                path = settings.data_dir / RUN_FILE
-                await asyncio.to_thread(write_private, path, json.dumps(run, indent=1))
-                try:
-                    async with in_background(_tell_others(backend, Listening.of(listener))):
-                        yield backend, run
-                finally:
-                    path.unlink(missing_ok=True)
-        finally:
-            await runner.cleanup()
+    # Before anything is opened: a second service would speak for the first one on the broker.
+    with _alone(settings.data_dir):
+        async with open_backend(settings) as backend, _serving(settings, backend) as run:
+            yield backend, run
+
+
+@contextlib.contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Keep the data directory from a second service. The lock goes with the process, however that ends."""
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FileLock(data_dir / LOCK_FILE, timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise PrivFaceError(
+            ErrorCode.STORAGE_FAILED,
+            "Another PrivFace serves from this data directory.",
+            allowed="another directory: privface --data-dir DIR serve",
+        ) from None
+    except OSError:
+        # Where nothing can be written the database says so, with its reason.
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.asynccontextmanager
+async def _serving(settings: Settings, backend: Backend) -> AsyncIterator[dict[str, Any]]:
+    """REST for the length of the block; gives what stands in ``run.json``."""
+    routes = (*ancestor_routes(settings), *deepstack_routes(settings), *compreface_routes(settings))
+    runner = make_runner(create_application(backend.services, more_routes=routes))
+    await runner.setup()
+    try:
+        listener = _listen(settings.server.host, settings.server.port)
+        await web.SockSite(runner, listener).start()
+        async with _run_token(backend) as token:
+            run = _describe(backend, listener.getsockname()[1], token)
+            path = settings.data_dir / RUN_FILE
+            await asyncio.to_thread(write_private, path, json.dumps(run, indent=1))
+            try:
+                async with in_background(_tell_others(backend, Listening.of(listener))):
+                    yield run
+            finally:
+                path.unlink(missing_ok=True)
+    finally:
+        await runner.cleanup()
 
 
 def _tell_others(backend: Backend, listening: Listening) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:

@@ -135,3 +135,16 @@ async def test_the_run_file_is_private_and_tells_how_to_reach_it(tmp_path: Path)
     assert not path.exists()
     async with open_core(settings) as core:
         assert await core.storage.call(core.tokens.list) == ()
+
+
+async def test_a_second_service_on_one_data_directory_is_refused(tmp_path: Path) -> None:
+    settings = replace(make_settings(tmp_path), server=ServerSettings(port=0))
+    async with run_server(settings) as (_, run):
+        with pytest.raises(PrivFaceError) as caught:
+            async with run_server(settings):
+                pytest.fail("two services share a data directory")
+        assert (caught.value.code, "--data-dir" in str(caught.value.allowed)) == (ErrorCode.STORAGE_FAILED, True)
+        # The first one goes on, and can still be found.
+        assert json.loads((settings.data_dir / "run.json").read_text(encoding="utf-8"))["port"] == run["port"]
+    async with run_server(settings):
+        pass
