@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,7 @@ from privface_backend.protocol import Scope
 from support import backend
 from support.bridge import clear_picture, identify_token, jpeg, publisher, until
 from support.cli import Home
+from support.frigate_server import FrigateServer, make_config
 from support.http_camera import camera
 from support.mosquitto import Mosquitto, needs_mosquitto
 from support.mqtt import watching
@@ -98,3 +100,23 @@ async def test_doctor_looks_at_backend_token_and_cameras(home: Home, tmp_path: P
             assert "scope identify" in (await _checks(home))[1]["backend"]["text"]
             await api.stop()
             assert "can't be reached" in (await _checks(home))[1]["backend"]["text"]
+
+
+async def test_the_doctor_looks_at_frigate(home: Home) -> None:
+    async with FrigateServer(password="geheim") as frigate:
+
+        async def look(password: str) -> dict[str, Any]:
+            home.configure(
+                "engines: {detector: synthetic, recognizer: synthetic}\n"
+                f"frigate: {{enabled: true, url: '{frigate.url}', username: anna, password: {password},\n"
+                "  sub_labels: true}\n"
+            )
+            return dict((await _checks(home))[1]["frigate"])
+
+        assert (await look("geheim"))["verdict"] == "ok"
+        frigate.config = make_config(enabled=True)
+        assert "no names are written back" in (await look("geheim"))["text"]
+        wrong = await look("falsch")
+        assert (wrong["verdict"], "password" in wrong["text"], "falsch" in str(wrong)) == ("problem", True, False)
+        await frigate.kill()
+        assert (await look("geheim"))["verdict"] == "problem"

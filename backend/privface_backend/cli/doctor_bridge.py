@@ -18,6 +18,7 @@ from privface_backend.bridge.standalone import broker_of, check_standalone, utc_
 from privface_backend.cli.broker import join
 from privface_backend.cli.checks import Check, Verdict, can_serve, failed
 from privface_backend.errors import PrivFaceError
+from privface_backend.frigate.client import FrigateError, open_client
 from privface_backend.mqtt.connection import ConnectError, ConnectionLostError
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import WireError, from_wire_time
@@ -32,7 +33,8 @@ _TOKEN_HINT: Final = "On the backend: privface token create --name bridge; then 
 
 def check_bridge(settings: Settings) -> Iterator[Check]:
     """The checks, where a bridge is set up or nothing else is installed."""
-    if can_serve() and not (settings.cameras or settings.bridge.topics or settings.bridge.backend):
+    wanted = settings.cameras or settings.bridge.topics or settings.bridge.backend or settings.frigate.enabled
+    if can_serve() and not wanted:
         return
     if settings.bridge.backend or not can_serve():
         try:
@@ -49,6 +51,24 @@ def check_bridge(settings: Settings) -> Iterator[Check]:
         elif feed.folder is not None:
             yield _folder(camera, feed)
     yield from asyncio.run(_topics(settings))
+    if settings.frigate.enabled and settings.frigate.url:
+        yield asyncio.run(_frigate(settings))
+
+
+async def _frigate(settings: Settings) -> Check:
+    """Whether Frigate answers, lets us in, and leaves naming to us where we are to write names."""
+    name = "frigate"
+    try:
+        async with open_client(settings.frigate) as client:
+            recognizes = await client.recognizes_faces()
+    except FrigateError as error:
+        hint = "Are frigate.url, username and password right? docs/FRIGATE.md"
+        return Check(name=name, verdict=Verdict.PROBLEM, text=str(error), hint=hint)
+    if recognizes and settings.frigate.sub_labels:
+        text = "recognizes faces itself: no names are written back"
+        hint = "Switch that off in Frigate, or frigate.sub_labels here."
+        return Check(name=name, verdict=Verdict.WARNING, text=text, hint=hint)
+    return Check(name=name, verdict=Verdict.OK, text="answers")
 
 
 async def _backend(settings: Settings) -> Check:
@@ -67,7 +87,8 @@ async def _backend(settings: Settings) -> Check:
         hint = "Does it run, with `privface serve --host 0.0.0.0`? Is bridge.backend right?"
         return Check(name=name, verdict=Verdict.PROBLEM, text=text, hint=hint)
     if status == 401:
-        return Check(name=name, verdict=Verdict.PROBLEM, text="doesn't know the token", hint=_TOKEN_HINT)
+        text = "wants a token, and none is set" if token is None else "doesn't know the token"
+        return Check(name=name, verdict=Verdict.PROBLEM, text=text, hint=_TOKEN_HINT)
     if status == 403:
         text = "doesn't let this token send pictures: it needs the scope identify"
         return Check(name=name, verdict=Verdict.PROBLEM, text=text, hint=_TOKEN_HINT)
