@@ -74,8 +74,10 @@ def test_a_port_that_is_taken(home: Home) -> None:
         assert done.code == Exit.NETWORK
         assert f"Port {run['port']} is in use by another program." in done.err
         assert "privface serve --port N" in done.err
-        again = home.run("serve", "--port", str(run["port"]), "--json")
+        again = home.run("serve", "--port", str(run["port"]), "--json", "--data-dir", "another")
         assert (again.code, again.error["code"]) == (Exit.NETWORK, "port_in_use")
+        twice = home.run("serve", "--port", "0", "--json")
+        assert (twice.code, twice.error["code"]) == (Exit.STORAGE, "storage_failed")
         assert home.run_file() == run
 
 

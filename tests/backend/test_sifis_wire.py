@@ -86,7 +86,8 @@ def check_only_blurred(engines: RecordingRegistry, frames: Sequence[Pixels], k: 
         assert not np.array_equal(got, frame)
     seen = {picture.tobytes() for picture in engines.detected}
     assert engines.represented
-    assert len(engines.aligned) == len(engines.represented)
+    # A crop that turns out to be of no use is not represented.
+    assert len(engines.aligned) >= len(engines.represented)
     assert all(picture.tobytes() in seen for picture in engines.aligned)
 
 

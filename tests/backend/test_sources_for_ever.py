@@ -121,7 +121,7 @@ async def test_a_snapshot_that_fails_is_asked_for_again(caplog: pytest.LogCaptur
                 break
     assert "The camera refused the request." in {one.reason for one in told}
     # However often it failed: one warning, and one word when it was over.
-    shown = [record.levelno for record in caplog.records if "camera link" in record.message.lower()]
+    shown = [record.levelno for record in caplog.records if "the link of" in record.message.lower()]
     assert shown == [logging.WARNING, logging.INFO]
 
 

@@ -150,11 +150,12 @@ class BridgeLink:
 
     async def _tell(self, connection: Connection) -> None:
         before = cancellations()
-        await connection.publish(self._status_topic, ONLINE, qos=1, retain=True)
         for listener in self._listeners:
             for topic_filter, qos in listener.filters.items():
                 if not await connection.subscribe(topic_filter, qos=qos):
                     _LOGGER.warning("The MQTT broker doesn't let us subscribe to %s", topic_filter)
+        # Whoever waits for it may send pictures now.
+        await connection.publish(self._status_topic, ONLINE, qos=1, retain=True)
         self._choice.connected()
         self._trouble, self.connected = None, True
         self._first.set()
