@@ -364,7 +364,9 @@ class _Parts:
             self._camera_set.clear()
             if (settings := self._cameras.settings()) != kept:
                 try:
-                    await self._core.storage.call(self._core.database.set_meta, _CAMERAS, json.dumps(settings))
+                    await self._core.storage.call(
+                        self._core.database.set_meta, _CAMERAS, json.dumps(settings), secret=True
+                    )
                 except PrivFaceError as error:
                     _LOGGER.warning("The cameras' settings are not kept: %s", error.message)
                 kept = settings
@@ -383,7 +385,7 @@ class _Parts:
         async def keep() -> None:
             nonlocal kept
             if (sightings := json.dumps(self._household.keep())) != kept:
-                await self._core.storage.call(self._core.database.set_meta, _SIGHTINGS, sightings)
+                await self._core.storage.call(self._core.database.set_meta, _SIGHTINGS, sightings, secret=True)
                 kept = sightings
 
         try:

@@ -32,6 +32,7 @@ from privface_backend.domain.decision import Naming
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
+from privface_backend.protection.settings import ProtectionSettings
 from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
 from privface_backend.settings_push import DhtSettings, WebhookSettings
 from privface_backend.settings_sections import (
@@ -82,6 +83,7 @@ class Settings:
     webhooks: tuple[WebhookSettings, ...] = ()
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    protection: ProtectionSettings = field(default_factory=ProtectionSettings)
     log: LogSettings = field(default_factory=LogSettings)
     cameras: Mapping[str, CameraFeed] = field(default_factory=lambda: MappingProxyType({}))
     bridge: BridgeSettings = field(default_factory=BridgeSettings)
@@ -107,7 +109,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-_SECRETS: Final = frozenset({"password", "secret", "token"})
+_SECRETS: Final = frozenset({"password", "secret", "token", "key"})
 _ADDRESSES: Final = frozenset({"address", "url"})
 
 
@@ -246,6 +248,7 @@ def load_settings(
     problems = (
         *_mqtt_problems(settings.mqtt),
         *((("frigate", key), text) for key, text in settings.frigate.problems()),
+        *((("protection", key), text) for key, text in settings.protection.problems(settings.data_dir)),
         *_engine_problems(settings, given.values),
         *_camera_problems(settings),
     )

@@ -22,6 +22,7 @@ ORDER: Final = (
     ("protocol",),
     ("errors",),
     ("domain",),
+    ("protection",),
     ("plugins", "storage", "settings_file", "resolver"),
     ("settings_push", "settings_sections"),
     ("webhooks",),
