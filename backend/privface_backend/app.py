@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from privface_backend.bridge.bridge import Bridge
 from privface_backend.bridge.local import LocalDeliver
-from privface_backend.core import Core, needed_weights, open_core, utc_now
+from privface_backend.core import Core, open_core, utc_now, weights_to_serve
 from privface_backend.dht.service import Dht
 from privface_backend.domain.decision import DecisionRules
 from privface_backend.domain.explanations import only_people
@@ -236,6 +236,7 @@ class _Parts:
             events=core.events,
             tokens=core.tokens,
             bus=self._bus,
+            sealed=core.sealed,
             broker=self._link,
             weights=self._weights,
             trouble=lambda: self._trouble,
@@ -289,7 +290,7 @@ class _Parts:
         core = self._core
 
         async def start() -> None:
-            await fetch_weights(core.weights, needed_weights(core.settings.engines, core.registry))
+            await fetch_weights(core.weights, weights_to_serve(core.settings, core.registry))
             await core.start_engines()
 
         await keep_starting(start, self._in_trouble, first_retry=self._retry_seconds)
@@ -398,7 +399,7 @@ class _Parts:
         self._projection.follow(command, self._cameras)
 
     def _weights(self) -> Mapping[str, str]:
-        names = needed_weights(self._core.settings.engines, self._core.registry)
+        names = weights_to_serve(self._core.settings, self._core.registry)
         return {name: str(self._core.weights.status(name)) for name in names}
 
 

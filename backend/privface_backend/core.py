@@ -26,6 +26,7 @@ from privface_backend.plugins.spec import EngineKind
 from privface_backend.protection.keys import KeyStore
 from privface_backend.protection.settings import open_keys
 from privface_backend.protocol import ErrorCode, Privacy
+from privface_backend.sealed.contracts import SealedContracts
 from privface_backend.settings import Settings
 from privface_backend.settings_sections import EngineSettings
 from privface_backend.storage.database import Database, StorageThread
@@ -68,6 +69,11 @@ def _make_engines(settings: EngineSettings, weights: Weights, registry: Registry
     )
 
 
+def weights_to_serve(settings: Settings, registry: Registry) -> tuple[str, ...]:
+    """The names, in the weights store, of what a backend needs; nothing where it is sealed."""
+    return () if settings.privacy.sealed else needed_weights(settings.engines, registry)
+
+
 def needed_weights(settings: EngineSettings, registry: Registry) -> tuple[str, ...]:
     """The names, in the weights store, of what the set engines need."""
     wanted = (
@@ -101,15 +107,20 @@ class Core:
     index: GalleryIndex
     lane: Lane
     recognition: Recognition
+    sealed: SealedContracts
     instance_id: str
     clock: Callable[[], datetime]
 
-    async def start_engines(self) -> Contract:
-        """Make the engines and load the gallery's templates for them.
+    async def start_engines(self) -> Contract | None:
+        """Make the engines and load the gallery's templates for them; a sealed backend has none, and no contract before
+        a user side has sent something.
 
         Raises:
             PrivFaceError: an engine or its weights are missing.
         """
+        if self.sealed.enabled:
+            await self.sealed.restore()
+            return self.index.contract
         contract = await self.recognition.start()
         await self.gallery.use_contract(contract)
         return contract
@@ -175,6 +186,13 @@ async def open_core(
                 index=index,
                 lane=lane,
                 recognition=recognition,
+                sealed=SealedContracts(
+                    recognition=recognition,
+                    gallery=gallery,
+                    storage=storage,
+                    database=database,
+                    enabled=settings.privacy.sealed,
+                ),
                 instance_id=await storage.call(database.instance_id),
                 clock=clock,
             )
@@ -194,4 +212,5 @@ def _rules(settings: Settings) -> RecognitionRules:
             naming=Naming(settings.decision.naming), caution=settings.decision.caution, margin=settings.decision.margin
         ),
         enrollment=EnrollmentBar(),
+        sealed=settings.privacy.sealed,
     )

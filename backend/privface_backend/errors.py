@@ -62,6 +62,7 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.BAD_FRAME_CARD: 400,
     ErrorCode.BAD_PRIVACY_PARAMETER: 400,
     ErrorCode.NOT_ANONYMIZED: 422,
+    ErrorCode.SEALED: 422,
     ErrorCode.ANONYMIZER_FAILED: 500,
     ErrorCode.PICTURE_UNREADABLE: 400,
     ErrorCode.PICTURE_TRUNCATED: 400,

@@ -131,6 +131,7 @@ class ErrorCode(_WireEnum):
     BAD_FRAME_CARD = "bad_frame_card"
     BAD_PRIVACY_PARAMETER = "bad_privacy_parameter"
     NOT_ANONYMIZED = "not_anonymized"
+    SEALED = "sealed"
     ANONYMIZER_FAILED = "anonymizer_failed"
     PICTURE_UNREADABLE = "picture_unreadable"
     PICTURE_TRUNCATED = "picture_truncated"
@@ -249,7 +250,8 @@ class Privacy:
     """How a frame was anonymized.
 
     ``parameter`` is the method's own (gaussian: odd kernel size in pixels of the frame; pixelate: cell
-    size in pixels; none: 1). ``relative`` is r, the blur's sigma over the face's width; None without a face.
+    size in pixels; none: 1; sealed, where no picture was sent at all: 1). ``relative`` is r, the blur's sigma
+    over the face's width; None without a face.
     """
 
     method: str = "gaussian"

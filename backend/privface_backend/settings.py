@@ -11,7 +11,7 @@ import itertools
 import os
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +32,7 @@ from privface_backend.domain.decision import Naming
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
-from privface_backend.protection.settings import ProtectionSettings
+from privface_backend.protection.settings import ProtectionSettings, SealedSettings
 from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
 from privface_backend.settings_push import DhtSettings, WebhookSettings
 from privface_backend.settings_sections import (
@@ -84,6 +84,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
+    sealed: SealedSettings = field(default_factory=SealedSettings)
     log: LogSettings = field(default_factory=LogSettings)
     cameras: Mapping[str, CameraFeed] = field(default_factory=lambda: MappingProxyType({}))
     bridge: BridgeSettings = field(default_factory=BridgeSettings)
@@ -251,6 +252,7 @@ def load_settings(
         *((("protection", key), text) for key, text in settings.protection.problems(settings.data_dir)),
         *_engine_problems(settings, given.values),
         *_camera_problems(settings),
+        *sealed_problems(settings),
     )
     for name, text in problems:
         given.refuse(name, text)
@@ -309,7 +311,7 @@ def _engine_problems(settings: Settings, given: Mapping[Name, Any]) -> Iterator[
     privacy = settings.privacy
     if privacy.method not in (methods := registry.names(EngineKind.ANONYMIZER)):
         yield ("privacy", "method"), f"expected one of {', '.join(methods)}"
-    elif privacy != replace(PrivacySettings(), ladder=privacy.ladder, require_client=privacy.require_client):
+    elif (privacy.method, privacy.parameter) != (PrivacySettings().method, PrivacySettings().parameter):
         context = EngineContext(weights=WeightsStore(settings.models_dir))
         try:
             registry.create(EngineKind.ANONYMIZER, privacy.method, context).validate(privacy.parameter)
@@ -345,3 +347,20 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
             registry.create(EngineKind.ANONYMIZER, method, context).validate(parameter)
         except PrivFaceError as error:
             yield key, f"parameter: {error.message} Allowed: {error.allowed}"
+
+
+def sealed_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
+    """What is wrong with sealed mode: a sealed backend that is to take pictures, a bridge that is to seal inside of a
+    backend, a key where the backend's data lies."""
+    bridged = settings.cameras or settings.bridge.topics or settings.frigate.enabled
+    if settings.privacy.sealed and bridged and not settings.bridge.backend:
+        yield (
+            ("privacy", "sealed"),
+            "with cameras, bridge.topics or frigate: a sealed backend takes no pictures; `privface bridge` seals them",
+        )
+    if settings.privacy.sealed and settings.gallery.folder is not None:
+        yield (
+            ("privacy", "sealed"),
+            "with gallery.folder: a sealed backend takes no pictures; enroll with `privface seal enroll`",
+        )
+    yield from ((("sealed", key), text) for key, text in settings.sealed.problems(settings.data_dir))

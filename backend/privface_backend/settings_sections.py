@@ -32,12 +32,14 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacySettings:
-    """How a frame is anonymized that came clear, and at which strengths r enrollment makes templates."""
+    """How a frame is anonymized that came clear, and at which strengths r enrollment makes templates. ``sealed``: no
+    picture is taken at all, only what a user side sealed."""
 
     method: str = "gaussian"
     parameter: int = 17
     require_client: bool = False
     ladder: tuple[float, ...] = LADDER
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

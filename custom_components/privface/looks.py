@@ -58,6 +58,7 @@ REASONS: Final = (
     "unauthenticated",
     "forbidden",
     "not_anonymized",
+    "sealed",
     "camera_disabled",
     "weights_missing",
     "overloaded",

@@ -30,7 +30,7 @@ ORDER: Final = (
     ("settings", "events", "tasks"),
     ("gallery",),
     ("pipeline",),
-    ("sifis",),
+    ("sifis", "sealed"),
     ("rest", "mqtt", "dht", "discovery", "evaluation"),
     ("bridge",),
     ("frigate",),

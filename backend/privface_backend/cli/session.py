@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
-from privface_backend.core import Core, needed_weights, open_core
+from privface_backend.core import Core, open_core, weights_to_serve
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
 from privface_backend.settings import Settings
@@ -41,7 +41,7 @@ async def open_session(settings: Settings, *, engines: bool) -> AsyncIterator[Co
     make_data_dir(settings.data_dir)
     async with open_core(settings) as core:
         if engines:
-            await fetch_weights(core.weights, needed_weights(settings.engines, core.registry))
+            await fetch_weights(core.weights, weights_to_serve(settings, core.registry))
             await core.start_engines()
         yield core
 

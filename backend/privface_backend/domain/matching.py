@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final, Self
 
@@ -23,6 +23,7 @@ from privface_backend.domain.privacy import CLEAR, PrivacyLevel
 _STEP: Final = 0.0025
 """Strengths r are rounded to this, so that few matrices serve all probes."""
 _KEPT_STEPS: Final = 16
+_SEALED: Final = "sealed:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,26 @@ class Contract:
         """
         recognizer, weights_digest, dimension, alignment = key.rsplit("|", 3)
         return cls(recognizer=recognizer, weights_digest=weights_digest, dimension=int(dimension), alignment=alignment)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the embeddings are a user side's, projected with a key of its own."""
+        return self.recognizer.startswith(_SEALED)
+
+    def sealed(self, key_id: str) -> Self:
+        """The contract of the same embeddings, once a user side has projected them with the key of that id."""
+        return replace(self, recognizer=f"{_SEALED}{key_id}:{self.recognizer}")
+
+    def unsealed(self) -> Self:
+        """The contract of the embeddings before they were sealed.
+
+        Raises:
+            ValueError: they aren't.
+        """
+        key_id, _, recognizer = self.recognizer.removeprefix(_SEALED).partition(":")
+        if not self.is_sealed or not key_id or not recognizer:
+            raise ValueError("not sealed")
+        return replace(self, recognizer=recognizer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
@@ -12,6 +13,7 @@ import numpy as np
 from privface_backend.domain.calibration import ScoreCurve, ScoreModel, Whitening
 from privface_backend.domain.matching import Contract
 
+_SFACE: Final = ("deepface:SFace", "opencv:sface")
 _SFACE_SOURCE: Final = "803 public figures, 451 of them as strangers to 28 households of eight (2026-11)"
 
 
@@ -51,6 +53,16 @@ _SFACE_CURVES: Final = ScoreModel(
 
 def score_model(contract: Contract, verification_threshold: float) -> ScoreModel:
     """The model for a contract: measured where it was, else SFace's, moved to the recognizer's published threshold."""
-    if contract.recognizer.startswith("deepface:SFace") and contract.alignment.startswith("five-point"):
+    if contract.is_sealed:
+        return _already_whitened(score_model(contract.unsealed(), verification_threshold))
+    if contract.recognizer.startswith(_SFACE) and contract.alignment.startswith("five-point"):
         return _SFACE_CURVES.whitened_by(_read_whitening("sface-five-point"))
     return _SFACE_CURVES.scaled(verification_threshold, "the recognizer's published threshold for clear pairs")
+
+
+def _already_whitened(model: ScoreModel) -> ScoreModel:
+    """The model for embeddings that were whitened before they came: two people's are as far apart as strangers' are,
+    which were measured whitened, and clear."""
+    count = len(model.strengths)
+    pairs = ScoreCurve(mean=model.strangers.mean[:1] * count, deviation=model.strangers.deviation[:1] * count)
+    return replace(model, pairs=pairs, whitening=None)

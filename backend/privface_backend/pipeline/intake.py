@@ -99,10 +99,10 @@ class Intake:
         Raises:
             PrivFaceError: ``camera_disabled``, ``superseded``, ``overloaded``, or what recognition raises.
         """
-        return await self._camera_frame(
+        return await self.judged_frame(
             card,
             lambda: self._recognition.identify(
-                data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=_whose(card)
+                data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=whose(card)
             ),
         )
 
@@ -112,12 +112,18 @@ class Intake:
         Raises:
             PrivFaceError: as ``camera_frame``.
         """
-        return await self._camera_frame(
+        return await self.judged_frame(
             card,
-            lambda: self._recognition.identify_pixels(frame.pixels, claimed=frame.privacy, newest=_whose(card)),
+            lambda: self._recognition.identify_pixels(frame.pixels, claimed=frame.privacy, newest=whose(card)),
         )
 
-    async def _camera_frame(self, card: FrameCard, identify: Callable[[], Awaitable[Timed]]) -> Seen:
+    async def judged_frame(self, card: FrameCard, identify: Callable[[], Awaitable[Timed]]) -> Seen:
+        """A camera's frame that ``identify`` judges, which is called unless the camera is switched off; as
+        ``camera_frame``.
+
+        Raises:
+            PrivFaceError: ``camera_disabled``, or what ``identify`` raises.
+        """
         camera = self._cameras.get(card.camera)
         if not camera.enabled:
             self._cameras.count(card.camera, skipped=True)
@@ -138,8 +144,9 @@ class Intake:
         ``patient``: while the lane is full a frame waits, for a minute at most.
 
         Raises:
-            PrivFaceError: what the source, ``Process.anonymize`` and the lane raise.
+            PrivFaceError: what the source, ``Process.anonymize`` and the lane raise; ``sealed``, before it is opened.
         """
+        self._recognition.require_pictures()
         async with contextlib.aclosing(source.frames()) as frames:
             async for frame in frames:
                 tries = _PATIENT_TRIES if patient else 0
@@ -295,6 +302,6 @@ def follow_visit(household: Household, update: VisitUpdate, now: datetime) -> No
         household.see_stranger(live.camera, live.visit.id, captured_at)
 
 
-def _whose(card: FrameCard) -> str:
+def whose(card: FrameCard) -> str:
     """Of what the newest frame counts: of a camera, or of one object before it that the sender follows."""
     return card.camera if card.source_event_id is None else f"{card.camera}\n{card.source_event_id}"

@@ -15,16 +15,18 @@ from privface_backend.domain.ranking import Ranking
 from privface_backend.domain.score_models import score_model
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
-from privface_backend.gallery.index import GalleryIndex, GallerySnapshot
+from privface_backend.gallery.index import NO_CONTRACT, GalleryIndex, GallerySnapshot
 from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll
 from privface_backend.pipeline.identification import Judgement, judge
 from privface_backend.pipeline.lane import Lane
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
-from privface_backend.pipeline.process import Process, Stopwatch
+from privface_backend.pipeline.process import Look, Process, Stopwatch
 from privface_backend.pipeline.versions import RepresentedVersions, Version, enroll_versions
-from privface_backend.protocol import ErrorCode, Privacy
+from privface_backend.protocol import EngineNames, ErrorCode, Privacy
 
 T = TypeVar("T")
+
+_USUAL_THRESHOLD: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +48,15 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognitionRules:
-    """What is set from outside: limits, the default anonymization, how careful decisions are."""
+    """What is set from outside: limits, the default anonymization, how careful decisions are. ``sealed``: a user side
+    finds and represents the faces; no picture is taken."""
 
     limits: PictureLimits
     default_privacy: Privacy
     ladder: Sequence[float]
     decision: DecisionRules
     enrollment: EnrollmentBar
+    sealed: bool = False
 
 
 class Recognition:
@@ -92,17 +96,36 @@ class Recognition:
         self._process = process
         return contract
 
+    def use_sealed(self, contract: Contract, verification_threshold: float) -> None:
+        """Compare a user side's templates from now on, which are of ``contract``."""
+        self._model = score_model(contract, verification_threshold)
+        self._ranking = None
+
+    def require_pictures(self) -> None:
+        """Refuse a picture, before anything of it is read.
+
+        Raises:
+            PrivFaceError: ``sealed``.
+        """
+        if self.rules.sealed:
+            raise PrivFaceError(
+                ErrorCode.SEALED,
+                "This backend is sealed: it takes no pictures.",
+                allowed="sealed frames, as `privface bridge` with bridge.sealed and `privface seal` send them",
+            )
+
     @property
     def ready(self) -> bool:
-        return self._process is not None
+        return self.rules.sealed or self._process is not None
 
     @property
     def process(self) -> Process:
         """The process, with its engines.
 
         Raises:
-            PrivFaceError: ``weights_missing``: they could not be made yet.
+            PrivFaceError: ``weights_missing``: they could not be made yet; ``sealed``: they are the user side's.
         """
+        self.require_pictures()
         if self._process is None:
             raise _not_ready()
         return self._process
@@ -115,7 +138,10 @@ class Recognition:
             PrivFaceError: ``weights_missing``: the engines could not be made yet.
         """
         if self._model is None:
-            raise _not_ready()
+            if not self.rules.sealed:
+                raise _not_ready()
+            # Nobody has sent anything yet, so that nothing is compared.
+            return score_model(NO_CONTRACT, _USUAL_THRESHOLD)
         return self._model
 
     def ranking(self) -> Ranking:
@@ -136,8 +162,9 @@ class Recognition:
         """Look at a picture's bytes. ``newest``: the camera for which a newer frame may take this one's place.
 
         Raises:
-            PrivFaceError: what ``decode_picture``, ``Process.anonymize`` and the lane raise.
+            PrivFaceError: what ``decode_picture``, ``Process.anonymize`` and the lane raise; ``sealed``.
         """
+        self._refuse_if_sealed()
         watch = Stopwatch()
         work = self._queued(watch, lambda: self._identify(data, claimed, default, watch))
         return await self._observed(
@@ -153,8 +180,21 @@ class Recognition:
         newest: str | None = None,
     ) -> Timed:
         """Look at a decoded frame, as a video or a camera link gives it. ``newest``: as in ``identify``."""
+        self._refuse_if_sealed()
         watch = Stopwatch()
         work = self._queued(watch, lambda: self._judge(pixels, claimed, default, watch))
+        return await self._observed(
+            self._lane.run(work) if newest is None else self._lane.run_newest(newest, work), watch
+        )
+
+    async def identify_look(self, look: Look, engine: EngineNames, *, newest: str | None = None) -> Timed:
+        """Decide about what somebody else's engines saw. ``newest``: as in ``identify``.
+
+        Raises:
+            PrivFaceError: what the lane raises.
+        """
+        watch = Stopwatch()
+        work = self._queued(watch, lambda: self._verify(look, engine, watch))
         return await self._observed(
             self._lane.run(work) if newest is None else self._lane.run_newest(newest, work), watch
         )
@@ -214,15 +254,18 @@ class Recognition:
     def _judge(self, pixels: Pixels, claimed: Privacy | None, default: Privacy | None, watch: Stopwatch) -> Judgement:
         process = self.process
         frame = process.anonymize(pixels, claimed, default or self.rules.default_privacy, watch)
-        look = process.look(frame, watch)
+        return self._verify(process.look(frame, watch), process.engines.names, watch)
+
+    def _verify(self, look: Look, engine: EngineNames, watch: Stopwatch) -> Judgement:
         with watch.stage("verify"):
-            return judge(
-                look,
-                self._index.snapshot,
-                self.ranking(),
-                rules=self.rules.decision,
-                engine=process.engines.names,
-            )
+            return judge(look, self._index.snapshot, self.ranking(), rules=self.rules.decision, engine=engine)
+
+    def _refuse_if_sealed(self) -> None:
+        try:
+            self.require_pictures()
+        except PrivFaceError as error:
+            self.skip(error.code)
+            raise
 
     @staticmethod
     def _queued(watch: Stopwatch, work: Callable[[], T]) -> Callable[[], T]:

@@ -50,9 +50,47 @@ class ProtectionSettings:
         return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSettings:
+    """Where a user side has its own key, which never leaves it. ``key_file``: the file, made where it isn't there;
+    ``key``: the key itself instead."""
+
+    key_file: Path | None = None
+    key: str | None = field(default=None, repr=False)
+
+    def problems(self, data_dir: Path) -> list[tuple[str, str]]:
+        """What is wrong: keys, and why."""
+        found = []
+        if self.key is not None and self.key_file is not None:
+            found.append(("key", "with key_file: expected one of the two"))
+        if self.key is not None and not _holds_keys(self.key):
+            found.append(("key", "expected a key as `privface key new` prints it"))
+        if self.key_file is not None and self.key_file.absolute().is_relative_to(data_dir):
+            found.append(("key_file", "expected a place outside of data_dir, so that the disk of one isn't enough"))
+        return found
+
+
+def _holds_keys(text: str) -> bool:
+    try:
+        return bool(read_keys(text))
+    except ValueError:
+        return False
+
+
 def default_folder() -> Path:
     """Where keys are kept if nothing is set: among the user's configuration."""
     return Path(platformdirs.user_config_dir("privface", appauthor=False)) / "keys"
+
+
+def open_user_key(settings: SealedSettings) -> KeyStore:
+    """The user side's key: as it is set, or of the file ``sealed.key`` among the user's configuration.
+
+    Raises:
+        PrivFaceError: ``key_missing``: what is set holds no key.
+    """
+    if settings.key is not None:
+        return read_given(settings.key, "sealed.key")
+    return KeyFile((settings.key_file or default_folder().parent / "sealed.key").absolute())
 
 
 def open_keys(settings: ProtectionSettings, environment: Mapping[str, str] | None = None) -> KeyStore:

@@ -160,6 +160,7 @@ OPERATIONS: Final = (
             ErrorCode.BAD_REQUEST,
             ErrorCode.BODY_TOO_LARGE,
             ErrorCode.BAD_PRIVACY_PARAMETER,
+            ErrorCode.SEALED,
             ErrorCode.OVERLOADED,
             ErrorCode.WEIGHTS_MISSING,
         ),

@@ -39,7 +39,7 @@ _FACE: Final = Parameter(name="face", place="path", description="The face's id."
 async def list_faces(request: web.Request) -> web.Response:
     person = await find_person(request)
     faces = await request.app[SERVICES].gallery.faces(person.id)
-    return web.json_response({"faces": [_describe_face(face) for face in faces]})
+    return web.json_response({"faces": [describe_face(face) for face in faces]})
 
 
 async def remove_face(request: web.Request) -> web.Response:
@@ -57,7 +57,7 @@ async def enroll(request: web.Request) -> web.Response:
     enrolled, refused = await (_enroll_versions if order.versions else _enroll_each)(services, person, order)
     answer = {
         "person": (await services.gallery.person(person.id)).to_dict(),
-        "faces": [_describe_face(face) for face in enrolled],
+        "faces": [describe_face(face) for face in enrolled],
         "refused": [
             {"file": place, "name": order.files[place].name, "error": error.to_dict()} for place, error in refused
         ],
@@ -190,7 +190,7 @@ def _refusal(refused: list[tuple[int, PrivFaceError]]) -> PrivFaceError:
     return PrivFaceError(first.code, first.message, allowed=first.allowed, details=details)
 
 
-def _describe_face(face: EnrolledFace) -> dict[str, object]:
+def describe_face(face: EnrolledFace) -> dict[str, object]:
     return {"id": face.id, "person_id": face.person_id, "created_at": to_wire_time(face.created_at)}
 
 
@@ -259,6 +259,7 @@ OPERATIONS: Final = (
             ErrorCode.PERSON_NOT_FOUND,
             ErrorCode.BAD_REQUEST,
             ErrorCode.BAD_FRAME_CARD,
+            ErrorCode.SEALED,
             ErrorCode.BODY_TOO_LARGE,
             *sorted(OF_ONE_FILE),
             ErrorCode.CONTRACT_MISMATCH,

@@ -62,6 +62,7 @@ FRAME_ERRORS: Final = (
     ErrorCode.BAD_FRAME_CARD,
     ErrorCode.BAD_PRIVACY_PARAMETER,
     ErrorCode.NOT_ANONYMIZED,
+    ErrorCode.SEALED,
     ErrorCode.ANONYMIZER_FAILED,
     ErrorCode.PICTURE_UNREADABLE,
     ErrorCode.PICTURE_TRUNCATED,

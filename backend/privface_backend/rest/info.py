@@ -63,7 +63,12 @@ async def show_info(request: web.Request) -> web.Response:
 
 def _engines(services: Services) -> dict[str, object]:
     wanted = services.settings.engines
-    contract = services.recognition.process.engines.contract.key if services.recognition.ready else None
+    contract = services.index.contract.key if services.index.contract is not None else None
+    if services.sealed.enabled:
+        # Which there are is the user side's business, and known once it has sent something.
+        terms = services.sealed.terms
+        detector, recognizer = ("", "") if terms is None else (terms.engine.detector, terms.engine.recognizer)
+        return {"detector": detector, "recognizer": recognizer, "aligner": "", "contract": contract}
     return {
         "detector": wanted.detector,
         "recognizer": wanted.recognizer,
@@ -74,11 +79,13 @@ def _engines(services: Services) -> dict[str, object]:
 
 def _privacy(services: Services) -> dict[str, object]:
     default, process = services.recognition.rules.default_privacy, services.settings.privacy
-    anonymizers = services.recognition.process.engines.anonymizers if services.recognition.ready else {}
+    looks = services.recognition.ready and not process.sealed
+    anonymizers = services.recognition.process.engines.anonymizers if looks else {}
     return {
         "method": default.method,
         "parameter": default.parameter,
         "require_client": process.require_client,
+        "sealed": process.sealed,
         "working_size": services.settings.pipeline.working_size,
         "allowed": {method: anonymizer.allowed for method, anonymizer in anonymizers.items()},
     }

@@ -369,6 +369,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
                     "method": _TEXT,
                     "parameter": {"type": "integer"},
                     "require_client": _FLAG,
+                    "sealed": _FLAG,
                     "working_size": _COUNT,
                     "allowed": {
                         "type": "object",

@@ -20,6 +20,8 @@ from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.lane import Lane
 from privface_backend.pipeline.recognition import Recognition
 from privface_backend.plugins.registry import Registry
+from privface_backend.sealed.contracts import SealedContracts
+from privface_backend.sealed.intake import SealedIntake
 from privface_backend.settings import Settings
 from privface_backend.storage.database import StorageThread
 from privface_backend.storage.events import EventLog
@@ -103,10 +105,22 @@ class Services:
     events: EventLog
     tokens: TokenStore
     bus: Bus
+    sealed: SealedContracts
     broker: Broker | None = None
     weights: Callable[[], Mapping[str, str]] | None = None
     trouble: Callable[[], PrivFaceError | None] = lambda: None
     webhooks: Callable[[], Sequence[WebhookCounts]] = tuple
+
+    @property
+    def sealed_intake(self) -> SealedIntake:
+        """The way in for what is sealed."""
+        return SealedIntake(
+            contracts=self.sealed,
+            recognition=self.recognition,
+            intake=self.intake,
+            cameras=self.cameras,
+            gallery=self.gallery,
+        )
 
 
 SERVICES = web.AppKey("services", Services)

@@ -77,9 +77,11 @@ async def read_upload(request: web.Request) -> Upload:
     """The files of a request: parts called ``file`` of a form, or a raw body of type image/* or video/*.
 
     Raises:
-        PrivFaceError: ``bad_request``, ``body_too_large``, ``timeout``.
+        PrivFaceError: ``bad_request``, ``body_too_large``, ``timeout``; ``sealed``, before anything is read.
     """
-    limit = request.app[SERVICES].settings.server.body_megabytes * MEGABYTE
+    services = request.app[SERVICES]
+    services.recognition.require_pictures()
+    limit = services.settings.server.body_megabytes * MEGABYTE
     _check_announced(request, limit)
     media_type = request.content_type
     try:
