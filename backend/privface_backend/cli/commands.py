@@ -11,6 +11,7 @@ from privface_backend.cli import evaluate, models
 from privface_backend.cli.invocation import ANYWHERE, Host, Port, invocation
 from privface_backend.cli.key import key
 from privface_backend.cli.people import people
+from privface_backend.cli.seal import seal
 from privface_backend.cli.strangers import strangers
 from privface_backend.cli.token import token
 from privface_backend.cli.version import say_version
@@ -156,6 +157,7 @@ def register(app: typer.Typer) -> None:
         ("models", models.app),
         ("token", token),
         ("key", key),
+        ("seal", seal),
         ("webhook", webhook),
     )
     for name, group in groups:

@@ -17,6 +17,7 @@ from privface_backend.cli.files import VIDEOS, read, walk
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.output import Bar, complain, explain, progress, say, say_json
 from privface_backend.cli.session import run_command
+from privface_backend.cli.words import describe_face
 from privface_backend.core import Core
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
@@ -25,7 +26,7 @@ from privface_backend.pipeline.recognition import Timed
 from privface_backend.plugins.ports import EngineContext, Source, VideoLength
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
-from privface_backend.protocol import FaceResult, FrameCard, Outcome, Privacy
+from privface_backend.protocol import FrameCard, Privacy
 from privface_backend.settings import Settings
 
 _MEGABYTE: Final = 1024 * 1024
@@ -141,22 +142,11 @@ def _print(core: Core, path: Path, frame: int, timed: Timed, wish: _Wish) -> Non
     if not answer.faces:
         say(f"{where}: no face")
     for face, judged in zip(answer.faces, judgement.faces, strict=True):
-        say(f"{where}: {_words(face)}")
+        say(f"{where}: {describe_face(face)}")
         if wish.detail:
             names = core.index.snapshot.names
             near = ", ".join(f"{names.get(one.person_id, '?')} {one.score:.2f}" for one in judged.ranked[:3])
             say(f"    nearest: {near or 'nobody'}; r = {face.relative or 0:.3f}; detector {face.detection or 0:.2f}")
-
-
-def _words(face: FaceResult) -> str:
-    if face.outcome is Outcome.UNUSABLE:
-        return f"unusable ({face.reason})"
-    needs = f"needs {face.threshold:.2f}" if face.threshold is not None else ""
-    if face.outcome is Outcome.KNOWN:
-        return f"known: {face.person} ({face.score or 0:.2f}, {needs})"
-    if face.score is None:
-        return f"unknown ({face.reason})"
-    return f"unknown ({face.reason}: nearest {face.score:.2f}, {needs})"
 
 
 def _print_trouble(path: Path, error: PrivFaceError, wish: _Wish) -> None:
