@@ -363,4 +363,6 @@ def sealed_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
             ("privacy", "sealed"),
             "with gallery.folder: a sealed backend takes no pictures; enroll with `privface seal enroll`",
         )
+    if settings.bridge.sealed and not settings.bridge.backend:
+        yield ("bridge", "sealed"), "without bridge.backend: expected the address of a sealed backend elsewhere"
     yield from ((("sealed", key), text) for key, text in settings.sealed.problems(settings.data_dir))

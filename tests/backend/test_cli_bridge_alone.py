@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from privface_backend.cli.exits import Exit
+from support.backend import ADA, picture
 from support.cli import Home
 
 ROOT = Path(__file__).parents[2]
@@ -89,3 +90,17 @@ def test_with_its_extra_alone_doctor_and_bridge_start(home: Home, bridge_alone: 
     assert other.returncode == Exit.ENGINES
     assert "pip install 'privface-backend[serve]'" in other.stderr
     assert bridge_alone("--help").returncode == Exit.OK
+
+
+def test_with_its_extra_alone_sealed_mode_has_all_that_it_needs(home: Home, bridge_alone: Any) -> None:
+    home.configure("engines: {detector: synthetic, recognizer: synthetic}\n")
+    (home.root / "ada.png").write_bytes(picture(ADA))
+    asked = bridge_alone("seal", "identify", str(home.root / "ada.png"), "--url", "http://127.0.0.1:9", "--json")
+    # The picture was looked at, and sealed; then the backend wasn't there.
+    assert (asked.returncode, json.loads(asked.stdout)["error"]["code"]) == (Exit.NETWORK, "timeout"), asked.stderr
+    home.configure(
+        f"bridge: {{backend: 'http://127.0.0.1:9', sealed: true}}\nsealed: {{key_file: '{home.root}'}}\n"
+        "engines: {detector: synthetic, recognizer: synthetic}\ncameras: {a: {folder: pictures}}\n"
+    )
+    refused = bridge_alone("bridge", "--json")
+    assert json.loads(refused.stdout)["error"]["code"] == "key_missing", refused.stderr

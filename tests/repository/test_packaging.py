@@ -58,7 +58,7 @@ def test_the_bridges_lock_is_complete_and_small() -> None:
     for text in PROJECT["dependencies"]:
         requirement = Requirement(text)
         assert locked[canonicalize_name(requirement.name)] in requirement.specifier
-    assert not {"deepface", "onnxruntime", "amqtt", "tensorflow", "zeroconf", "filelock"} & locked.keys()
+    assert not {"deepface", "onnxruntime", "amqtt", "tensorflow", "zeroconf"} & locked.keys()
 
 
 def test_locks_that_are_installed_together_agree() -> None:

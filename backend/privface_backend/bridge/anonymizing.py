@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, Protocol
 
 from privface_backend.bridge.payloads import open_payload
 from privface_backend.bridge.pictures import AnyPicture, PayloadPicture, Picture, PixelPicture
@@ -27,12 +27,27 @@ class StalePictureError(Exception):
     """The picture shows what was, not what is."""
 
 
+class PreparedPicture(Protocol):
+    """What may leave: what a ``Deliver`` packs, and the card that goes with it."""
+
+    @property
+    def content(self) -> Any: ...
+
+    @property
+    def card(self) -> FrameCard: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnonymizedPicture:
     """What may leave: pixels at the working size, and the card that says what was done to them."""
 
     pixels: Pixels = field(repr=False)
     card: FrameCard = field(repr=False)
+
+    @property
+    def content(self) -> Pixels:
+        """What is packed to be sent."""
+        return self.pixels
 
 
 class Workshop:
@@ -63,7 +78,7 @@ class Workshop:
             self._anonymizers[method] = self._registry.create(EngineKind.ANONYMIZER, method, context)
         return self._anonymizers[method]
 
-    def prepare(self, picture: AnyPicture, own: Strength, kernel: int | None) -> AnonymizedPicture:
+    def prepare(self, picture: AnyPicture, own: Strength, kernel: int | None) -> PreparedPicture:
         """Make of a clear picture one that may leave, at strength ``own`` or, if that is stronger, at ``kernel``.
 
         Raises:
@@ -75,7 +90,8 @@ class Workshop:
         anonymizer = self.anonymizer(own.method)
         strength = at_least(own, kernel, anonymizer)
         done = anonymize(self._decode(picture), anonymizer, strength.parameter, self._longest)
-        return AnonymizedPicture(pixels=done, card=_make_card(picture, strength))
+        privacy = Privacy(method=strength.method, parameter=strength.parameter, applied_by=AppliedBy.BRIDGE)
+        return AnonymizedPicture(pixels=done, card=make_card(picture, privacy))
 
     def _open(self, picture: PayloadPicture) -> Picture:
         opened = open_payload(picture.payload, kind=picture.format, path=picture.field, time_path=picture.time_field)
@@ -115,11 +131,12 @@ class Workshop:
         return picture.pixels
 
 
-def _make_card(picture: Picture | PixelPicture, strength: Strength) -> FrameCard:
+def make_card(picture: Picture | PixelPicture, privacy: Privacy) -> FrameCard:
+    """The card of what was made of a picture. ``privacy``: what was done to it."""
     return FrameCard(
         camera=picture.camera,
         captured_at=picture.captured_at,
-        privacy=Privacy(method=strength.method, parameter=strength.parameter, applied_by=AppliedBy.BRIDGE),
+        privacy=privacy,
         source=picture.source,
         source_event_id=picture.source_event_id,
         trigger=picture.trigger,

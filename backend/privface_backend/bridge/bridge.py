@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from privface_backend.bridge.anonymizing import Workshop
 from privface_backend.bridge.deliver import Deliver
@@ -30,6 +30,9 @@ from privface_backend.mqtt.topics import Topics
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.plugins.registry import Registry
 from privface_backend.settings import Settings
+
+if TYPE_CHECKING:
+    from privface_backend.sealed.user_side import UserSide
 
 _LOGGER: Final = logging.getLogger(__name__)
 _THREADS: Final = 2
@@ -84,8 +87,9 @@ class Bridge:
         registry: Registry | None = None,
         companions: Sequence[MakeCompanion] = (),
         timing: Timing | None = None,
+        side: UserSide | None = None,
     ) -> None:
-        """Take over what to do; nothing is opened yet.
+        """Take over what to do; nothing is opened yet. ``side``: seals pictures instead of anonymizing them.
 
         Raises:
             SettingsError: a camera's address can't be used.
@@ -97,7 +101,7 @@ class Bridge:
         self._timing: Final = timing or Timing()
         self._limits: Final = picture_limits(settings)
         self._pool: Final = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="privface-bridge")
-        self._parts: Final = _make_parts(settings, self._registry, deliver, self._pool)
+        self._parts: Final = _make_parts(settings, self._registry, deliver, self._pool, side)
         self._lines: Final[dict[str, CameraLine]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._running = False
@@ -226,15 +230,25 @@ def picture_limits(settings: Settings) -> PictureLimits:
     )
 
 
-def _make_parts(settings: Settings, registry: Registry, deliver: Deliver, pool: Executor) -> LineParts:
+def _make_parts(
+    settings: Settings, registry: Registry, deliver: Deliver, pool: Executor, side: UserSide | None
+) -> LineParts:
     keep = settings.bridge.keep_seconds
-    workshop = Workshop(
+    workshop = _choose_workshop(side)(
         registry=registry,
         limits=picture_limits(settings),
         keep=timedelta(seconds=keep),
         longest=settings.pipeline.working_size,
     )
     return LineParts(workshop=workshop, deliver=deliver, pool=pool, keep_seconds=keep)
+
+
+def _choose_workshop(side: UserSide | None) -> Callable[..., Workshop]:
+    if side is None:
+        return Workshop
+    from privface_backend.bridge.sealing import SealingWorkshop  # noqa: PLC0415  # what blurs has no use for engines
+
+    return partial(SealingWorkshop, side)
 
 
 def _rules(feed: CameraFeed | None) -> GateRules:

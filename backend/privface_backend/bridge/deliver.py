@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from privface_backend.domain.frames import Pixels
 from privface_backend.protocol import FrameCard
 
 
@@ -35,8 +34,8 @@ class Deliver(Protocol):
     def state(self) -> str:
         """How the receiver stands, in a word."""
 
-    def pack(self, pixels: Pixels) -> Any:
-        """Make of a picture what ``send`` takes; on any thread."""
+    def pack(self, content: Any) -> Any:
+        """Make of a prepared picture's content what ``send`` takes; on any thread."""
 
     async def send(self, card: FrameCard, packed: Any) -> Answer:
         """Hand a picture over. Never raises."""

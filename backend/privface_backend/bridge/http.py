@@ -29,7 +29,7 @@ from privface_backend.protocol import (
 )
 
 _LOGGER: Final = logging.getLogger(__name__)
-_API: Final = "/api/v1"
+API: Final = "/api/v1"
 _LONGEST_ANSWER: Final = 256 * 1024
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15.0, connect=5.0)
 _TOUCH_SECONDS: Final = 60.0
@@ -69,8 +69,8 @@ class HttpDeliver:
         self.backend_clock: Final = BackendClock()
         self.state = "connecting"
 
-    def pack(self, pixels: Pixels) -> bytes:
-        return encode_picture(pixels)
+    def pack(self, content: Pixels) -> Any:
+        return encode_picture(content)
 
     def wishes(self, camera: str) -> Wishes:  # noqa: ARG002  # it says so over MQTT
         return Wishes()
@@ -82,8 +82,8 @@ class HttpDeliver:
     def _wait(self) -> float:
         return max(0.0, self._not_before - self._monotonic())
 
-    async def send(self, card: FrameCard, packed: bytes) -> Answer:
-        path = f"{self._url}{_API}/cameras/{quote(card.camera, safe='')}/frames"
+    async def send(self, card: FrameCard, packed: Any) -> Answer:
+        path = f"{self._url}{API}/cameras/{quote(card.camera, safe='')}/frames"
         # Written just before it goes, as what is known of the backend's clock may be new.
         data = _form(card, self.backend_clock.to_backend(card.captured_at), packed)
         return await self._ask("POST", path, data, self._judge)
@@ -92,7 +92,7 @@ class HttpDeliver:
         """Ask now and then what the backend is, and what its clock shows."""
         while True:
             await asyncio.sleep(self._wait())
-            answer = await self._ask("GET", f"{self._url}{_API}/info", None, self._judge_info)
+            answer = await self._ask("GET", f"{self._url}{API}/info", None, self._judge_info)
             if answer is not Answer.AWAY:
                 self._met = True
                 await asyncio.sleep(_TOUCH_SECONDS)
@@ -101,7 +101,7 @@ class HttpDeliver:
         self,
         method: str,
         url: str,
-        data: aiohttp.FormData | None,
+        data: aiohttp.FormData | aiohttp.Payload | None,
         judge: Callable[[int, Mapping[str, Any] | None, datetime, datetime], Answer],
     ) -> Answer:
         asked = self._clock()

@@ -176,7 +176,7 @@ class CameraLine:
         card = done.card
         if card.trigger is None and card.more is None:
             card = replace(card, trigger=turn.trigger, more=turn.more)
-        return card, self._parts.deliver.pack(done.pixels)
+        return card, self._parts.deliver.pack(done.content)
 
     async def _deliver(self, card: FrameCard, packed: Any, arrived: float) -> None:
         """Deliver, again if need be, until it is too late or a newer picture waits."""

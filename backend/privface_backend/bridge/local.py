@@ -29,8 +29,8 @@ class LocalDeliver:
     def state(self) -> str:
         return "reached" if self._recognition.ready else "starting"
 
-    def pack(self, pixels: Pixels) -> Pixels:
-        return pixels
+    def pack(self, content: Pixels) -> Pixels:
+        return content
 
     def wishes(self, camera: str) -> Wishes:
         known = next((one for one in self._cameras.all() if one.name == camera), None)

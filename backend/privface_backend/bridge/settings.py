@@ -113,7 +113,8 @@ class BridgeSettings:
     """The bridge. ``backend``: where REST listens, for ``privface bridge``; ``token``: with the scope identify.
 
     ``topics``: patterns of topics with pictures; ``format``, ``field``, ``time_field``: what comes there.
-    ``keep_seconds``: how old a picture may become before it is dropped. ``id``: empty: made from the host's name.
+    ``sealed``: no picture leaves, only templates that are sealed with the user side's own key. ``keep_seconds``: how
+    old a picture may become before it is dropped. ``id``: empty: made from the host's name.
     """
 
     backend: str = ""
@@ -122,6 +123,7 @@ class BridgeSettings:
     format: str = "auto"
     field: str | None = None
     time_field: str | None = None
+    sealed: bool = False
     keep_seconds: float = 10.0
     id: str = ""
 

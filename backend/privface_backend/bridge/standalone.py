@@ -6,16 +6,20 @@ import contextlib
 import ctypes
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
 from privface_backend.bridge.bridge import Bridge, MakeCompanion, Timing
 from privface_backend.bridge.http import BACKOFF, HttpDeliver
 from privface_backend.domain.backoff import Backoff
-from privface_backend.errors import SettingsError
+from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.mqtt.settings import MqttSettings
+from privface_backend.protocol import ErrorCode
 from privface_backend.settings import Settings
+
+if TYPE_CHECKING:
+    from privface_backend.sealed.user_side import UserSide
 
 _CONNECTIONS: Final = 16
 _M_TRIM_THRESHOLD: Final = -1
@@ -62,18 +66,41 @@ async def open_bridge(
     companions: Sequence[MakeCompanion] = (),
     timing: Timing | None = None,
     backoff: Backoff = BACKOFF,
+    side: UserSide | None = None,
 ) -> AsyncIterator[Bridge]:
-    """A bridge that sends to ``bridge.backend``; whoever opens it runs it.
+    """A bridge that sends to ``bridge.backend``; whoever opens it runs it. ``side``: what seals, for ``bridge.sealed``,
+    which opens with it only.
 
     Raises:
         SettingsError: there is nothing to do with these settings, or a camera's address can't be used.
+        PrivFaceError: ``sealed``: there is nothing that seals.
     """
     check_standalone(settings)
+    if settings.bridge.sealed != (side is not None):
+        raise PrivFaceError(ErrorCode.SEALED, "A sealed bridge needs what seals, and another one has no use for it.")
     # A proxy of the environment is not for the home's own network.
     connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
-        deliver = HttpDeliver(session, settings.bridge.backend, settings.bridge.token, clock=clock, backoff=backoff)
-        yield Bridge(settings, deliver, mqtt=broker_of(settings), clock=clock, companions=companions, timing=timing)
+        deliver = _choose_deliver(side)(
+            session, settings.bridge.backend, settings.bridge.token, clock=clock, backoff=backoff
+        )
+        yield Bridge(
+            settings,
+            deliver,
+            mqtt=broker_of(settings),
+            clock=clock,
+            companions=companions,
+            timing=timing,
+            side=side,
+        )
+
+
+def _choose_deliver(side: UserSide | None) -> type[HttpDeliver]:
+    if side is None:
+        return HttpDeliver
+    from privface_backend.bridge.sealing import SealedDeliver  # noqa: PLC0415  # what blurs has no use for engines
+
+    return SealedDeliver
 
 
 def keep_memory_small() -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from privface_backend.errors import PrivFaceError
 
 # What only the extra `serve` brings.
-_OF_SERVE: Final = ("deepface", "filelock", "onnxruntime")
+_OF_SERVE: Final = ("deepface", "onnxruntime")
 
 
 class Verdict(StrEnum):

@@ -22,15 +22,13 @@ from privface_backend.cli.words import describe_face
 from privface_backend.domain.frames import Pixels
 from privface_backend.domain.people import clean_name, same_name
 from privface_backend.errors import PrivFaceError
-from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.enrollment import FaceChoice
 from privface_backend.pipeline.pictures import decode_picture
 from privface_backend.protection.settings import open_user_key
 from privface_backend.protocol import ErrorCode, Identification
-from privface_backend.sealed.engines import open_user_side, user_weights
+from privface_backend.sealed.engines import prepare_user_side
 from privface_backend.sealed.user_side import UserSide
 from privface_backend.settings import Settings
-from privface_backend.tasks import fetch_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +37,6 @@ class Place:
 
     url: str | None
     token: str | None
-
-
-async def open_side(settings: Settings) -> UserSide:
-    """The user side of the settings; weights that are missing are fetched first.
-
-    Raises:
-        PrivFaceError: its engines or its key can't be had.
-    """
-    weights = WeightsStore(settings.models_dir)
-    await fetch_weights(weights, user_weights(settings))
-    return await asyncio.to_thread(open_user_side, settings, weights)
 
 
 def run_seal_enroll(call: Invocation, paths: Sequence[Path], place: Place, *, person: str, largest: bool) -> None:
@@ -122,7 +109,7 @@ def _run(
             return 0
         refused = 0
         async with open_remote(settings.data_dir, place.url, place.token) as remote:
-            work = await prepare(remote, await open_side(settings))
+            work = await prepare(remote, await prepare_user_side(settings))
             for file in files:
                 try:
                     told = await work(file)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
+from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.process import Engines, Process
 from privface_backend.plugins.ports import EngineContext, Weights
 from privface_backend.plugins.registry import Registry
@@ -14,11 +16,23 @@ from privface_backend.protection.settings import open_user_key
 from privface_backend.protocol import ErrorCode
 from privface_backend.sealed.user_side import UserSide
 from privface_backend.settings import Settings
+from privface_backend.tasks import fetch_weights
 
 # The same weights, and the same numbers, without DeepFace.
 _LIGHT: Final = {"deepface:SFace": "opencv:sface"}
 # Enrollment blurs its ladder of templates; a frame is looked at as it is.
 _ANONYMIZERS: Final = ("none", "gaussian")
+
+
+async def prepare_user_side(settings: Settings) -> UserSide:
+    """``open_user_side`` with the weights of ``models_dir``; those that are missing are fetched first.
+
+    Raises:
+        PrivFaceError: as ``open_user_side``; ``weights_unreachable``.
+    """
+    weights = WeightsStore(settings.models_dir)
+    await fetch_weights(weights, user_weights(settings))
+    return await asyncio.to_thread(open_user_side, settings, weights)
 
 
 def user_weights(settings: Settings, registry: Registry | None = None) -> tuple[str, ...]:
