@@ -29,6 +29,7 @@ from privface_backend.gallery.folder import watch_folder
 from privface_backend.gallery.keeper import MemoryKeeper
 from privface_backend.models.store import WeightsStore
 from privface_backend.mqtt.link import MqttLink
+from privface_backend.mqtt.sealed import SealedListener
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.showing import Showing
 from privface_backend.mqtt.topics import Command
@@ -163,6 +164,7 @@ class _Parts:
         self._trouble: PrivFaceError | None = None
         self._services: Final = self._make_services()
         self._dht: Final = Dht(self._services, self._started) if settings.dht.enabled else None
+        self._sealed_frames: Final = self._make_sealed_listener() if settings.mqtt.sealed_frames else None
         self._sinks: Final = self._make_sinks()
         core.gallery.on_change(self._take_people)
         self._bus.call(self._to_mqtt)
@@ -206,6 +208,9 @@ class _Parts:
             contract=lambda: "" if index.contract is None else index.contract.key,
             rules=recognition.rules.decision,
         )
+
+    def _make_sealed_listener(self) -> SealedListener:
+        return SealedListener(self._link, self._services.sealed_intake, self._core.clock)
 
     async def restore(self) -> None:
         """Take over people and what was last seen of them."""
@@ -285,6 +290,8 @@ class _Parts:
             yield "folder", self._watch(core.settings.gallery.folder)
         if self._bridge is not None:
             yield "bridge", self._bridge.run()
+        if self._sealed_frames is not None:
+            yield "sealed frames", self._sealed_frames.run(self._started)
 
     async def _start_engines(self) -> None:
         core = self._core

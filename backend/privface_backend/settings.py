@@ -26,8 +26,8 @@ from privface_backend.bridge.settings import (
     MOST_CAMERAS,
     BridgeSettings,
     CameraFeed,
-    camera_name_problem,
 )
+from privface_backend.domain.cameras import camera_name_problem
 from privface_backend.domain.decision import Naming
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.frigate.settings import FrigateSettings
@@ -363,6 +363,8 @@ def sealed_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
             ("privacy", "sealed"),
             "with gallery.folder: a sealed backend takes no pictures; enroll with `privface seal enroll`",
         )
+    if settings.mqtt.sealed_frames and not settings.privacy.sealed:
+        yield ("mqtt", "sealed_frames"), "without privacy.sealed: expected a sealed backend, as no other takes them"
     if settings.bridge.sealed and not settings.bridge.backend:
         yield ("bridge", "sealed"), "without bridge.backend: expected the address of a sealed backend elsewhere"
     yield from ((("sealed", key), text) for key, text in settings.sealed.problems(settings.data_dir))

@@ -20,10 +20,11 @@ from privface_backend.bridge.line import CameraLine, LineParts
 from privface_backend.bridge.link import STATE_SECONDS, BridgeLink
 from privface_backend.bridge.listeners import BackendListener, Listener, PictureListener, TriggerListener
 from privface_backend.bridge.pictures import AnyPicture
-from privface_backend.bridge.settings import MOST_CAMERAS, CameraFeed, camera_name_problem
+from privface_backend.bridge.settings import MOST_CAMERAS, CameraFeed
 from privface_backend.bridge.sources import BACKOFF, SourceFeed, SourceOpener
 from privface_backend.bridge.strength import Strength
 from privface_backend.domain.backoff import Backoff
+from privface_backend.domain.cameras import camera_name_problem
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.slugs import make_slug
 from privface_backend.mqtt.topics import Topics

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ WAYS: Final = ("topic", "address", "webcam", "folder", "frigate")
 CAMERA_LEVEL: Final = "{camera}"
 MOST_CAMERAS: Final = 64
 _LONGEST_TOPIC: Final = 1024
-_LONGEST_NAME: Final = 64
 
 
 def topic_problem(topic: str) -> str | None:
@@ -37,15 +35,6 @@ def pattern_problem(pattern: str) -> str | None:
     if levels.count(CAMERA_LEVEL) != 1 or pattern.count("{") != 1 or pattern.count("}") != 1:
         return "expected a topic with {camera} once, as a whole level, such as cameras/{camera}/snapshot"
     return topic_problem(pattern)
-
-
-def camera_name_problem(name: str) -> str | None:
-    """What is wrong with a camera's name: the backend takes no other."""
-    if not 0 < len(name) <= _LONGEST_NAME or name != name.strip() or name in {".", ".."}:
-        return f"1 to {_LONGEST_NAME} characters, without space around them"
-    if any(letter in "/\\" or unicodedata.category(letter)[0] == "C" for letter in name):
-        return "without slashes and control characters"
-    return None
 
 
 def _topic(value: str) -> str:

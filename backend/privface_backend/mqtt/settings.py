@@ -34,7 +34,8 @@ class MqttSettings:
     brokers that ask for one. ``tls_insecure``: encrypt without checking who answers. ``client_id``: empty, one is
     made up for each run. ``timeout``: seconds that the broker has for one answer. ``home_assistant``: make devices in
     Home Assistant by its MQTT discovery, below ``home_assistant_topic``, in the layout ``home_assistant_layout``.
-    ``double_take``: tell decisions as Double Take does, too, below ``double_take_topic``.
+    ``double_take``: tell decisions as Double Take does, too, below ``double_take_topic``. ``sealed_frames``: a sealed
+    backend takes frames from the broker, too.
     """
 
     enabled: bool = True
@@ -59,6 +60,7 @@ class MqttSettings:
     home_assistant_layout: DiscoveryLayout = DiscoveryLayout.DEVICES
     double_take: bool = False
     double_take_topic: str = "double-take"
+    sealed_frames: bool = False
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with these settings, in plain words, one text each; none: they can be used."""

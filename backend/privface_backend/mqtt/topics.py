@@ -63,6 +63,11 @@ class Topics:
     def event(self) -> str:
         return f"{self.base}/event"
 
+    @property
+    def sealed(self) -> str:
+        """Where user sides may send sealed frames."""
+        return f"{self.base}/sealed"
+
     def discovery(self, instance_id: str) -> str:
         """Where a backend says how it is reached."""
         return f"{self.base}/discovery/{instance_id}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,11 +11,11 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from aiohttp import web
 
+from privface_backend.domain.cameras import LONGEST_CAMERA_NAME, camera_name_problem
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, FrameCard, WireError, from_wire_time
 from privface_backend.rest.uploads import read_limited
 
-LONGEST_CAMERA_NAME: Final = 64
 _DOCUMENT_BYTES: Final = 64 * 1024
 _AHEAD: Final = timedelta(minutes=5)
 _FLAGS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
@@ -84,13 +83,7 @@ def check_camera_name(name: str, code: ErrorCode = ErrorCode.BAD_REQUEST) -> str
     Raises:
         PrivFaceError: ``code``.
     """
-    bad = (
-        not 0 < len(name) <= LONGEST_CAMERA_NAME
-        or name != name.strip()
-        or name in {".", ".."}
-        or any(letter in "/\\" or unicodedata.category(letter)[0] == "C" for letter in name)
-    )
-    if bad:
+    if camera_name_problem(name) is not None:
         raise PrivFaceError(
             code,
             "That can't be a camera's name.",

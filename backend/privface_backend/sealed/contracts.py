@@ -36,6 +36,7 @@ class SealedContracts:
         self._storage: Final = storage
         self._database: Final = database
         self._turn: Final = asyncio.Lock()
+        self._restored = False
         self.enabled: Final = enabled
         self.terms: SealedTerms | None = None
 
@@ -45,9 +46,8 @@ class SealedContracts:
         Raises:
             PrivFaceError: ``storage_failed``.
         """
-        kept = await self._storage.call(self._database.get_meta, _META)
-        if kept is not None:
-            await self._use(_read(kept))
+        async with self._turn:
+            await self._restore()
 
     async def accept(self, terms: SealedTerms) -> None:
         """Let a frame of these terms in; the first one sets what is held against all others.
@@ -57,6 +57,7 @@ class SealedContracts:
         """
         self._require_enabled()
         async with self._turn:
+            await self._restore()
             if self.terms is None:
                 await self._set(terms)
         self.check(terms)
@@ -70,6 +71,7 @@ class SealedContracts:
         """
         self._require_enabled()
         async with self._turn:
+            await self._restore()
             before = self.terms
             if before is None or (before.contract != terms.contract and not self._gallery.snapshot.templates):
                 await self._set(terms)
@@ -100,6 +102,14 @@ class SealedContracts:
                 "This backend looks at pictures itself, and takes nothing that is sealed.",
                 allowed="a backend with privacy.sealed: true",
             )
+
+    async def _restore(self) -> None:
+        """Nothing may come before what an earlier run kept: it would take its place."""
+        if not self._restored:
+            kept = await self._storage.call(self._database.get_meta, _META)
+            if kept is not None:
+                await self._use(_read(kept))
+            self._restored = True
 
     async def _set(self, terms: SealedTerms) -> None:
         await self._storage.call(self._database.set_meta, _META, json.dumps(terms.to_dict()), secret=True)
