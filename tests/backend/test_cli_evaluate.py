@@ -108,10 +108,10 @@ def runs_of(home: Here, *arguments: str | Path) -> Sequence[dict[str, Any]]:
 
 def test_a_household_in_every_gallery(home: Here) -> None:
     manifest = write_household(home.root)
-    galleries = [part for kind in ("clear", "matched", "sent", "baseline") for part in ("--gallery", kind)]
+    galleries = [part for kind in ("clear", "matched", "sent", "baseline", "sealed") for part in ("--gallery", kind)]
     runs = runs_of(home, "household", "--manifest", manifest, "--parameter", "1,9", *galleries)
     about = [(run["gallery"], run["parameter"]) for run in runs]
-    assert about == [(kind, k) for kind in ("clear", "matched", "sent", "baseline") for k in (1, 9)]
+    assert about == [(kind, k) for kind in ("clear", "matched", "sent", "baseline", "sealed") for k in (1, 9)]
     for run in runs:
         assert (run["set"], run["engine"], run["method"]) == ("home", "synthetic+synthetic+five-point", "gaussian")
         assert (run["enrolled"], run["enrolled_pictures"], run["probes"], run["strangers"]) == (3, 6, 7, 6)

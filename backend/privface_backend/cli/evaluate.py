@@ -33,7 +33,7 @@ Parameters = Annotated[
 ]
 Galleries = Annotated[
     list[str] | None,
-    _files("--gallery", metavar="KIND", text="clear, matched, sent or baseline; may be repeated."),
+    _files("--gallery", metavar="KIND", text="clear, matched, sent, baseline or sealed; may be repeated."),
 ]
 Fpirs = Annotated[
     list[float] | None,

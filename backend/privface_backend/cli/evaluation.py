@@ -132,7 +132,9 @@ def run_pairs(call: Invocation, manifest: Path, choice: Choice) -> None:
 
 def run_clips(call: Invocation, manifest: Path, enrolled: Sequence[str], choice: Choice) -> None:
     """Measure clips; ends with 1 when a file couldn't be read."""
-    galleries = _galleries(choice, tuple(GalleryKind), GalleryKind.MATCHED)
+    # A seal changes nothing about how clips are followed, which needs the embeddings as they are.
+    allowed = [kind for kind in GalleryKind if kind is not GalleryKind.SEALED]
+    galleries = _galleries(choice, allowed, GalleryKind.MATCHED)
     clips, people = read_clips(manifest), read_enrolled(manifest, enrolled)
 
     def measure(refusals: Refusals) -> Iterator[Run]:

@@ -58,7 +58,7 @@ class _Material:
 
 def select(templates: Iterable[Template], kind: GalleryKind) -> list[Template]:
     """Those of an enrolled household's templates that a gallery holds."""
-    if kind is GalleryKind.MATCHED:
+    if kind in {GalleryKind.MATCHED, GalleryKind.SEALED}:
         return list(templates)
     clear = kind is not GalleryKind.SENT
     return [template for template in templates if template.level.is_clear is clear]

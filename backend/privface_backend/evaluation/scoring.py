@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
 from typing import Final, Protocol
 
 import numpy as np
@@ -15,6 +16,10 @@ from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.privacy import PrivacyLevel
 from privface_backend.domain.ranking import Ranking
 from privface_backend.domain.score_models import score_model
+from privface_backend.protection.master import MasterKey
+from privface_backend.protocol import EngineNames
+from privface_backend.sealed.terms import SealedTerms
+from privface_backend.sealed.user_side import Seal
 
 
 class GalleryKind(StrEnum):
@@ -22,13 +27,15 @@ class GalleryKind(StrEnum):
 
     ``CLEAR``: templates of clear pictures only; ``MATCHED``: those and a ladder of blurred ones, as PrivFace enrolls;
     ``SENT``: templates of pictures that their sender blurred, at several strengths, and no clear one; ``BASELINE``:
-    single frames, the nearest clear template by cosine, one constant threshold, as programs around DeepFace do.
+    single frames, the nearest clear template by cosine, one constant threshold, as programs around DeepFace do;
+    ``SEALED``: those of ``MATCHED``, sealed as a user side does, and compared as a sealed backend does.
     """
 
     CLEAR = "clear"
     MATCHED = "matched"
     SENT = "sent"
     BASELINE = "baseline"
+    SEALED = "sealed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,8 @@ def make_scorer(kind: GalleryKind, templates: Sequence[Template], rules: Scoring
     """The scorer of a gallery. ``templates``: those that ``kind`` says."""
     if kind is GalleryKind.BASELINE:
         return ConstantScorer(templates, rules.verification_threshold)
+    if kind is GalleryKind.SEALED:
+        return SealedScorer(templates, rules)
     return LevelScorer(templates, rules)
 
 
@@ -95,6 +104,25 @@ class LevelScorer:
             named=decision.person_id,
             threshold=decision.threshold,
         )
+
+
+class SealedScorer:
+    """A sealed backend's: it has the templates and the probes of a user side, whose key it hasn't."""
+
+    def __init__(self, templates: Sequence[Template], rules: ScoringRules) -> None:
+        self._seal: Final = _make_seal(rules.contract, rules.verification_threshold)
+        sealed = [replace(template, vector=self._seal(template.vector)) for template in templates]
+        self._inner: Final = LevelScorer(sealed, replace(rules, contract=self._seal.terms.contract))
+
+    def score(self, vector: Vector, level: PrivacyLevel) -> Scored:
+        return self._inner.score(self._seal(vector), level)
+
+
+@cache
+def _make_seal(contract: Contract, threshold: float) -> Seal:
+    """A seal with a key of this process's own: what is measured doesn't depend on which."""
+    engine = EngineNames(detector="", recognizer=contract.recognizer)
+    return Seal(SealedTerms(contract=contract, engine=engine, threshold=threshold), MasterKey.generate())
 
 
 class ConstantScorer:
