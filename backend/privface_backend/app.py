@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from privface_backend.bridge.bridge import Bridge
 from privface_backend.bridge.local import LocalDeliver
+from privface_backend.calibration.service import Calibrator
+from privface_backend.calibration.sightings import LoggedFaceWidths
 from privface_backend.core import Core, needed_weights, open_core, utc_now
 from privface_backend.dht.service import Dht
 from privface_backend.domain.decision import DecisionRules
@@ -236,6 +238,8 @@ class _Parts:
             events=core.events,
             tokens=core.tokens,
             bus=self._bus,
+            calibrator=Calibrator(core),
+            face_widths=LoggedFaceWidths(core.events, core.storage),
             broker=self._link,
             weights=self._weights,
             trouble=lambda: self._trouble,

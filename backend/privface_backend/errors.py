@@ -84,6 +84,8 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.EVENT_NOT_FOUND: 404,
     ErrorCode.STRANGER_NOT_FOUND: 404,
     ErrorCode.VISIT_NOT_FOUND: 410,
+    ErrorCode.TOO_FEW_FACES: 422,
+    ErrorCode.NOT_CALIBRATED: 409,
     ErrorCode.CONTRACT_MISMATCH: 409,
     ErrorCode.ENGINE_UNKNOWN: 400,
     ErrorCode.ENGINE_MISSING: 501,

@@ -29,7 +29,7 @@ ORDER: Final = (
     ("settings", "events", "tasks"),
     ("gallery",),
     ("pipeline",),
-    ("sifis",),
+    ("sifis", "calibration"),
     ("rest", "mqtt", "dht", "discovery", "evaluation"),
     ("bridge",),
     ("frigate",),

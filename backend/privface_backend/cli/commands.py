@@ -121,6 +121,33 @@ def explain(
     run_explain(invocation(context), event)
 
 
+def calibrate(
+    context: typer.Context,
+    *,
+    floor: Annotated[
+        float, typer.Option(metavar="SHARE", help="How many of your own faces should still be known, 0.5 to 1.")
+    ] = 0.9,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the curve there (needs matplotlib).", show_default=False),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Set the cameras of the running service.")] = False,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Set this camera only; may be repeated.", show_default=False),
+    ] = None,
+    face_width: Annotated[
+        float | None,
+        typer.Option(metavar="PIXELS", help="How wide faces are, where too few were seen.", show_default=False),
+    ] = None,
+) -> None:
+    """Find the strongest blur at which your own people are still known, from what is enrolled."""
+    from privface_backend.cli.calibrate import Choice, run_calibrate  # noqa: PLC0415  # see the module's docstring
+
+    choice = Choice(floor=floor, plot=plot, apply=apply, cameras=camera or (), face_width=face_width)
+    run_calibrate(invocation(context), choice)
+
+
 def doctor(context: typer.Context) -> None:
     """Check this computer and the settings; say what is wrong and what to type."""
     from privface_backend.cli.doctor import run_doctor  # noqa: PLC0415  # see the module's docstring
@@ -146,7 +173,7 @@ def version(context: typer.Context) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add all commands, in the order of the help."""
-    for command in (serve, bridge, enroll, identify, watch, correct, explain, doctor, demo, version):
+    for command in (serve, bridge, enroll, identify, watch, correct, explain, calibrate, doctor, demo, version):
         app.command(epilog=ANYWHERE)(command)
     groups = (
         ("people", people),

@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from privface_backend.rest import (
+    calibration,
     cameras,
     corrections,
     docs_page,
@@ -38,6 +39,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = tuple(
         identify.OPERATIONS,
         videos.OPERATIONS,
         cameras.OPERATIONS,
+        calibration.OPERATIONS,
         people.OPERATIONS,
         faces.OPERATIONS,
         strangers.OPERATIONS,

@@ -9,6 +9,7 @@ from typing import Final
 from privface_backend import __version__
 from privface_backend.errors import http_status
 from privface_backend.protocol import ErrorCode
+from privface_backend.rest.calibration_schemas import CALIBRATION_COMPONENTS
 from privface_backend.rest.memory_schemas import MEMORY_COMPONENTS
 from privface_backend.rest.operations import Answer, Operation, answer_json, component
 from privface_backend.rest.schemas import COMPONENTS
@@ -16,6 +17,7 @@ from privface_backend.rest.schemas import COMPONENTS
 _TAGS: Final = {
     "Recognition": "Pictures, videos and camera frames in, identifications out.",
     "Cameras": "Which cameras there are and how they are set.",
+    "Calibration": "How strongly cameras may blur before your own people are no longer known.",
     "People": "Who is enrolled.",
     "Strangers": "Who has no name and may come back.",
     "Events": "What was decided, when it happened or later.",
@@ -46,7 +48,7 @@ def describe(operations: Iterable[Operation]) -> dict[str, object]:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": dict(paths),
         "components": {
-            "schemas": {**COMPONENTS, **MEMORY_COMPONENTS},
+            "schemas": {**COMPONENTS, **MEMORY_COMPONENTS, **CALIBRATION_COMPONENTS},
             "securitySchemes": {
                 "token": {
                     "type": "http",

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from privface_backend.calibration.service import Calibrator
+from privface_backend.calibration.strength import FaceWidths
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus
 from privface_backend.gallery.index import GalleryIndex
@@ -103,6 +105,8 @@ class Services:
     events: EventLog
     tokens: TokenStore
     bus: Bus
+    calibrator: Calibrator
+    face_widths: FaceWidths
     broker: Broker | None = None
     weights: Callable[[], Mapping[str, str]] | None = None
     trouble: Callable[[], PrivFaceError | None] = lambda: None

@@ -153,6 +153,8 @@ class ErrorCode(_WireEnum):
     EVENT_NOT_FOUND = "event_not_found"
     STRANGER_NOT_FOUND = "stranger_not_found"
     VISIT_NOT_FOUND = "visit_not_found"
+    TOO_FEW_FACES = "too_few_faces"
+    NOT_CALIBRATED = "not_calibrated"
     CONTRACT_MISMATCH = "contract_mismatch"
     ENGINE_UNKNOWN = "engine_unknown"
     ENGINE_MISSING = "engine_missing"
