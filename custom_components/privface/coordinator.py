@@ -30,6 +30,7 @@ from .api import (
     PrivFaceClient,
     Snapshot,
 )
+from .calibration import async_review_calibration
 from .const import DEFAULT_PRESENT, DEFAULT_STRANGER, DOMAIN, EVENT_TYPE, OPTION_PRESENT, OPTION_STRANGER
 from .household import Household
 
@@ -127,6 +128,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         except ClientError as error:
             raise UpdateFailed(translation_domain=DOMAIN, translation_key="unavailable") from error
         issues.async_review(self.hass, self.config_entry, info, asked=asked, answered=dt_util.utcnow())
+        await async_review_calibration(self.hass, self.config_entry, self.client, info)
         return info
 
     async def _async_follow(self) -> None:

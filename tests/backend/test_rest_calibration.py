@@ -160,7 +160,7 @@ async def test_a_width_can_be_given_and_cameras_named(api: Api) -> None:
 async def test_orders_that_cannot_be_followed(api: Api, order: dict[str, object], status: int, code: str) -> None:
     await enroll_household(api, each=2)
     await calibrate(api)
-    refused = await apply(api, **order)
+    refused = await api.call("PUT", APPLY, json=order)
     assert (refused.status, refused.code) == (status, code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .calibration import Calibration, CalibrationLevel
 from .client import PrivFaceClient
 from .errors import (
     AddressError,
@@ -61,6 +62,8 @@ __all__ = [
     "ApiVersionError",
     "AppliedBy",
     "AuthenticationError",
+    "Calibration",
+    "CalibrationLevel",
     "Camera",
     "CameraState",
     "ClientError",
