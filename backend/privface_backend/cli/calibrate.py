@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def _say_all(lines: Iterable[str]) -> None:
 def _count_faces(core: Core) -> Mapping[str, int]:
     """How many faces with templates of the engines in use each person has."""
     owners = {template.face_id: template.person_id for template in core.index.snapshot.templates}
-    return {person: list(owners.values()).count(person) for person in owners.values()}
+    return Counter(owners.values())
 
 
 def _explain(done: _Done) -> Iterator[str]:
