@@ -120,15 +120,15 @@ class Intake:
     async def _camera_frame(self, card: FrameCard, identify: Callable[[], Awaitable[Timed]]) -> Seen:
         camera = self._cameras.get(card.camera)
         if not camera.enabled:
-            self._cameras.count(card.camera, skipped=True)
+            self._cameras.count_skipped(card.camera)
             self._recognition.skip(ErrorCode.CAMERA_DISABLED)
             raise PrivFaceError(ErrorCode.CAMERA_DISABLED, "Recognition is switched off for this camera.")
-        skipped = True
         try:
             timed = await identify()
-            skipped = False
-        finally:
-            self._cameras.count(card.camera, skipped=skipped)
+        except BaseException:
+            self._cameras.count_skipped(card.camera)
+            raise
+        self._cameras.count_frame(card.camera)
         return self.tell(timed, card)
 
     async def stream(
@@ -176,8 +176,16 @@ class Intake:
 
     def record(self, *, live: bool = False) -> Recording:
         """Visits of their own for a recording or a stream that somebody asked about; the states of people and cameras
-        follow it only where it is ``live``."""
-        return Recording(self._make_visits(), self._recognition.ranking, partial(self._tell_updates, live=live))
+        follow it only where it is ``live``, and then its first frame makes the camera."""
+        return Recording(
+            self._make_visits(),
+            self._recognition.ranking,
+            partial(self._tell_updates, live=live),
+            accept=self._accept if live else lambda _card: None,
+        )
+
+    def _accept(self, card: FrameCard) -> None:
+        self._cameras.add(card.camera)
 
     def drop_visits(self, camera: str) -> None:
         """Say nothing more about what a camera has shown: it was switched off."""
@@ -250,13 +258,21 @@ class Recording:
         visits: Visits,
         ranker: Callable[[], Ranker],
         tell: Callable[[Sequence[VisitUpdate]], tuple[Event, ...]],
+        *,
+        accept: Callable[[FrameCard], None],
     ) -> None:
         self._visits: Final = visits
         self._ranker: Final = ranker
         self._tell: Final = tell
+        self._accept: Final = accept
 
     def take(self, seen: Seen) -> Seen:
-        """Take the next frame in."""
+        """Take the next frame in.
+
+        Raises:
+            PrivFaceError: ``overloaded``: it is of a new camera, and there are too many.
+        """
+        self._accept(seen.card)
         now, ranker = seen.card.captured_at, self._ranker()
         passed = self._visits.pass_time(now, ranker)
         taken = self._visits.take(
