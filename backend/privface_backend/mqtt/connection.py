@@ -206,6 +206,17 @@ def _failure(error: aiomqtt.MqttError, settings: MqttSettings) -> ConnectError:
     return ConnectError(kind, reason)
 
 
+def _retrieve(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def _watch(client: aiomqtt.Client) -> None:
+    """Look at the failures of a client whose user may be gone by then: asyncio would log them as never retrieved."""
+    for future in (client._connected, client._disconnected):  # noqa: SLF001  # aiomqtt leaves them unseen
+        future.add_done_callback(_retrieve)
+
+
 async def _abandon(client: aiomqtt.Client) -> None:
     """Close what an attempt opened: aiomqtt leaves the socket open when no answer came."""
     client.timeout = _ABANDON_SECONDS
@@ -236,6 +247,7 @@ async def connect(settings: MqttSettings, version: MqttProtocol, presence: Prese
     if isinstance(presence, str):
         presence = Presence(client_id=presence, will_topic=Topics(settings.base_topic).status)
     client = await _make_client(settings, version, presence)
+    _watch(client)
     try:
         await _enter(client)
     except aiomqtt.MqttError as error:
@@ -243,6 +255,9 @@ async def connect(settings: MqttSettings, version: MqttProtocol, presence: Prese
         if failure.kind is FailureKind.SILENT:
             await _abandon(client)
         raise failure from None
+    finally:
+        # Connecting, and failing to, put others in their place.
+        _watch(client)
     try:
         yield Connection(client, version)
     finally:
