@@ -99,7 +99,7 @@ async def test_doctor_looks_at_backend_token_and_cameras(home: Home, tmp_path: P
             configure(api.tokens[Scope.ENROLL])
             assert "scope identify" in (await _checks(home))[1]["backend"]["text"]
             await api.stop()
-            assert "can't be reached" in (await _checks(home))[1]["backend"]["text"]
+            assert "can't be reached (connection refused)" in (await _checks(home))[1]["backend"]["text"]
 
 
 async def test_the_doctor_looks_at_frigate(home: Home) -> None:

@@ -22,7 +22,7 @@ ORDER: Final = (
     ("protocol",),
     ("errors",),
     ("domain",),
-    ("plugins", "storage", "settings_file", "resolver"),
+    ("plugins", "storage", "settings_file", "resolver", "outages"),
     ("settings_push", "settings_sections"),
     ("webhooks",),
     ("engines", "models"),

@@ -18,6 +18,7 @@ from privface_backend.bridge.deliver import Answer, Wishes
 from privface_backend.bridge.jpeg import encode_picture
 from privface_backend.domain.backoff import Backoff
 from privface_backend.domain.frames import Pixels
+from privface_backend.outages import explain
 from privface_backend.protocol import (
     API_VERSION,
     MIN_API_VERSION,
@@ -112,7 +113,7 @@ class HttpDeliver:
                 body = await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # Its text may hold the address.
-            return self._away(type(error).__name__)
+            return self._away(explain(error))
         answered = self._clock()
         self.backend_clock.note_header(response.headers.get("Date"), asked=asked, answered=answered)
         if response.status in _DENIED:

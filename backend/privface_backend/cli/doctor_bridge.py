@@ -20,6 +20,7 @@ from privface_backend.cli.checks import Check, Verdict, can_serve, failed
 from privface_backend.errors import PrivFaceError
 from privface_backend.frigate.client import FrigateError, open_client
 from privface_backend.mqtt.connection import ConnectError, ConnectionLostError
+from privface_backend.outages import explain
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import WireError, from_wire_time
 from privface_backend.settings import Settings
@@ -83,7 +84,7 @@ async def _backend(settings: Settings) -> Check:
         ):
             status, document = response.status, await _document(response)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        text = f"{settings.bridge.backend} can't be reached ({type(error).__name__})"
+        text = f"{settings.bridge.backend} can't be reached ({explain(error)})"
         hint = "Does it run, with `privface serve --host 0.0.0.0`? Is bridge.backend right?"
         return Check(name=name, verdict=Verdict.PROBLEM, text=text, hint=hint)
     if status == 401:

@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from privface_backend.mqtt.incoming import MOST_MESSAGES, IncomingQueue
 from privface_backend.mqtt.settings import MqttProtocol, MqttSettings
 from privface_backend.mqtt.topics import OFFLINE, Topics
+from privface_backend.outages import explain
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -200,7 +201,7 @@ def _failure(error: aiomqtt.MqttError, settings: MqttSettings) -> ConnectError:
         case ConnectionResetError() if settings.tls:
             reason = f"{where} hung up; does it speak TLS?"
         case OSError() as cause:
-            reason = f"{where}: {cause.strerror or type(cause).__name__}"
+            reason = f"{where}: {cause.strerror or explain(cause)}"
         case _:
             reason = f"no connection to {where}"
     return ConnectError(kind, reason)
