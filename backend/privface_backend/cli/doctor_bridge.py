@@ -140,11 +140,13 @@ def _folder(camera: str, feed: CameraFeed) -> Check:
 
 
 async def _topics(settings: Settings) -> list[Check]:
-    """Whether something comes on the topics within a moment, one line each; nothing where no broker lets us in."""
+    """Whether something comes on the topics within a moment, one line each; nothing where the broker refuses us."""
     filters = {feed.topic: f"camera {camera}" for camera, feed in settings.cameras.items() if feed.topic is not None}
     filters |= {TopicPattern(text).topic_filter: f"topics {text}" for text in settings.bridge.topics}
     mqtt = broker_of(settings)
-    if mqtt is None or not filters:
+    if mqtt is None:
+        return [_without_broker(settings, name) for name in filters.values()]
+    if not filters:
         return []
     heard: set[str] = set()
     refused: set[str] | None = None
@@ -160,6 +162,14 @@ async def _topics(settings: Settings) -> list[Check]:
     if refused is None:
         return []
     return [_heard(name, heard=one in heard, refused=one in refused) for one, name in filters.items()]
+
+
+def _without_broker(settings: Settings, name: str) -> Check:
+    if settings.mqtt.enabled and settings.broker.embedded and can_serve():
+        text = "not listened to now: the embedded broker is there only while privface serve runs"
+        hint = "What publishes pictures must reach that broker, which is for this computer only; or set mqtt.host."
+        return Check(name=name, verdict=Verdict.WARNING, text=text, hint=hint)
+    return Check(name=name, verdict=Verdict.PROBLEM, text="no picture comes: there is no broker", hint="Set mqtt.host.")
 
 
 def _matches(topic_filter: str, topic: str) -> bool:
