@@ -343,4 +343,4 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
         try:
             registry.create(EngineKind.ANONYMIZER, method, context).validate(parameter)
         except PrivFaceError as error:
-            yield (*key, "parameter"), f"{error.message} Allowed: {error.allowed}"
+            yield (*key, "parameter"), error.explanation
