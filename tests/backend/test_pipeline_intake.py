@@ -22,10 +22,11 @@ from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import MOST_CAMERAS, Camera, Cameras
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.household import Household
-from privface_backend.pipeline.intake import Intake, Seen, VisitSettings
+from privface_backend.pipeline.intake import Intake, Seen
 from privface_backend.pipeline.lane import Lane, open_lane
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules, Timed
+from privface_backend.pipeline.visit_settings import VisitSettings
 from privface_backend.pipeline.visits import VisitTiming
 from privface_backend.protocol import (
     AppliedBy,

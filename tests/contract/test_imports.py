@@ -34,6 +34,7 @@ ORDER: Final = (
     ("bridge",),
     ("frigate",),
     ("core",),
+    ("starting",),
     ("app",),
     ("server",),
     ("cli",),
