@@ -21,6 +21,7 @@ from privface_backend.rest import (
     health,
     identify,
     info,
+    key,
     metrics,
     people,
     strangers,
@@ -47,6 +48,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = tuple(
         stream.OPERATIONS,
         info.OPERATIONS,
         health.OPERATIONS,
+        key.OPERATIONS,
         metrics.OPERATIONS,
         docs_page.OPERATIONS,
     )
