@@ -76,7 +76,7 @@ class Locked:
             )
         if not self.key.done():
             self.key.set_result(key)
-        return web.Response(status=204)
+        return web.json_response({"key": key.id})
 
     async def _authorize(self, request: web.Request) -> None:
         token = bearer_token(request) or ""

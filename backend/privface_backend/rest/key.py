@@ -10,7 +10,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.protection.master import MasterKey
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.documents import read_object
-from privface_backend.rest.operations import API, JSON, Answer, Body, Operation, component
+from privface_backend.rest.operations import API, JSON, Body, Operation, answer_json, component
 from privface_backend.rest.services import SERVICES
 
 
@@ -37,7 +37,7 @@ async def take_key(request: web.Request) -> web.Response:
     key = await read_key(request)
     if key.id != request.app[SERVICES].key_id():
         raise PrivFaceError(ErrorCode.CONFLICT, "The backend is open, with another master key.")
-    return web.Response(status=204)
+    return web.json_response({"key": key.id})
 
 
 OPERATIONS: Final = (
@@ -51,7 +51,7 @@ OPERATIONS: Final = (
         "answers locked. Whoever keeps the key hands it over each time.",
         scope=Scope.ENROLL,
         body=Body(content={JSON: component("MasterKey")}),
-        answers={204: Answer(description="It is the key, and the backend is open or opens now.")},
+        answers={200: answer_json(component("KeyId"), "It is the key, and the backend is open or opens now.")},
         errors=(
             ErrorCode.BAD_REQUEST,
             ErrorCode.BODY_TOO_LARGE,
