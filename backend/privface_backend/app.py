@@ -216,6 +216,7 @@ class _Parts:
             broker=self._link,
             weights=self._start.weights,
             trouble=lambda: self._start.trouble,
+            key_id=lambda: core.database.seals.protection.key_id,
             webhooks=lambda: getattr(self._sinks.get("webhook"), "counters", ()),
         )
 

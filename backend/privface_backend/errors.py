@@ -108,6 +108,7 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.GALLERY_CORRUPT: 500,
     ErrorCode.GALLERY_TOO_NEW: 500,
     ErrorCode.KEY_MISSING: 503,
+    ErrorCode.LOCKED: 503,
     ErrorCode.SETTINGS_INVALID: 500,
     ErrorCode.PORT_IN_USE: 500,
     ErrorCode.BROKER_UNREACHABLE: 502,

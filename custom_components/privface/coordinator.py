@@ -21,6 +21,7 @@ from .api import (
     AuthenticationError,
     CameraState,
     ClientError,
+    ErrorCode,
     Event,
     ForbiddenError,
     Hello,
@@ -31,7 +32,7 @@ from .api import (
     Snapshot,
 )
 from .calibration import async_review_calibration
-from .const import DEFAULT_PRESENT, DEFAULT_STRANGER, DOMAIN, EVENT_TYPE, OPTION_PRESENT, OPTION_STRANGER
+from .const import CONF_KEY, DEFAULT_PRESENT, DEFAULT_STRANGER, DOMAIN, EVENT_TYPE, OPTION_PRESENT, OPTION_STRANGER
 from .household import Household
 
 if TYPE_CHECKING:
@@ -126,10 +127,23 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
             issues.async_report_version(self.hass, self.config_entry, error)
             raise UpdateFailed(translation_domain=DOMAIN, translation_key=version_key(error)) from error
         except ClientError as error:
+            if error.code is ErrorCode.LOCKED:
+                await self._async_hand_over_key()
+                key = "opening" if CONF_KEY in self.config_entry.data else "locked"
+                raise UpdateFailed(translation_domain=DOMAIN, translation_key=key) from error
             raise UpdateFailed(translation_domain=DOMAIN, translation_key="unavailable") from error
         issues.async_review(self.hass, self.config_entry, info, asked=asked, answered=dt_util.utcnow())
         await async_review_calibration(self.hass, self.config_entry, self.client, info)
         return info
+
+    async def _async_hand_over_key(self) -> None:
+        """Open a backend that waits for its master key, where the entry keeps it."""
+        if (key := self.config_entry.data.get(CONF_KEY)) is None:
+            return
+        try:
+            await self.client.hand_over_key(key)
+        except ClientError as error:
+            _LOGGER.debug("The master key was not handed over (%s)", error.code)
 
     async def _async_follow(self) -> None:
         """Listen for good; a token that is refused asks the user for another one."""
@@ -215,6 +229,9 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
     def disconnected(self, error: ClientError) -> None:
         """Show that the backend is away: said once."""
         self.is_connected = False
+        if CONF_KEY in self.config_entry.data:
+            # It may have started again, and wait for its key; the refusal of a stream doesn't say so.
+            self.config_entry.async_create_background_task(self.hass, self._async_hand_over_key(), "PrivFace key")
         if not self.last_update_success:
             _LOGGER.debug("The backend is still away (%s)", error.code)
             return

@@ -37,6 +37,7 @@ ORDER: Final = (
     ("core",),
     ("starting",),
     ("app",),
+    ("handover",),
     ("server",),
     ("cli",),
     ("__main__",),

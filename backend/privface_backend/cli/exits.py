@@ -58,6 +58,7 @@ _STORAGE: Final = frozenset(
         ErrorCode.GALLERY_CORRUPT,
         ErrorCode.GALLERY_TOO_NEW,
         ErrorCode.KEY_MISSING,
+        ErrorCode.LOCKED,
     }
 )
 _NETWORK: Final = frozenset(

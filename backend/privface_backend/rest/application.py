@@ -22,6 +22,7 @@ from privface_backend.rest import (
     health,
     identify,
     info,
+    key,
     metrics,
     people,
     strangers,
@@ -49,6 +50,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = tuple(
         stream.OPERATIONS,
         info.OPERATIONS,
         health.OPERATIONS,
+        key.OPERATIONS,
         metrics.OPERATIONS,
         docs_page.OPERATIONS,
     )

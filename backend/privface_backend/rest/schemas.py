@@ -329,6 +329,8 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         {"enabled": _FLAG, "parameter": _INTEGER_OR_NULL},
         optional=("enabled", "parameter"),
     ),
+    "MasterKey": record({"key": {**_TEXT, "description": "As `privface key new` prints it."}}),
+    "KeyId": record({"key": {**_TEXT, "description": "The id of the master key."}}),
     "Health": record({"status": {"const": "ok"}}),
     "Readiness": record({"ready": _FLAG, "reasons": list_of(_TEXT)}),
     "Info": record(

@@ -85,8 +85,9 @@ class WebhookCounts(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The parts of a running backend. ``weights`` tells of each weights file whether it is there,
-    ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was sent."""
+    """The parts of a running backend. ``weights`` tells of each weights file whether it is there, ``key_id`` the id of
+    the master key, ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was
+    sent."""
 
     settings: Settings
     instance_id: str
@@ -111,6 +112,7 @@ class Services:
     weights: Callable[[], Mapping[str, str]] | None = None
     trouble: Callable[[], PrivFaceError | None] = lambda: None
     webhooks: Callable[[], Sequence[WebhookCounts]] = tuple
+    key_id: Callable[[], str] = str
 
 
 SERVICES = web.AppKey("services", Services)

@@ -63,6 +63,10 @@ class PrivFaceClient:
         """
         return await self._request("GET", "/info", _read_info)
 
+    async def hand_over_key(self, key: str) -> None:
+        """Give a backend its master key; one that is open already says whether it is the one."""
+        await self._request("PUT", "/key", lambda data: data["key"], data=_document(key=key))
+
     async def people(self) -> tuple[Person, ...]:
         """Everybody who is enrolled, oldest first."""
         return await self._request("GET", "/people", lambda data: read_list(data, "people", Person.from_dict))

@@ -169,6 +169,7 @@ class ErrorCode(_WireEnum):
     GALLERY_CORRUPT = "gallery_corrupt"
     GALLERY_TOO_NEW = "gallery_too_new"
     KEY_MISSING = "key_missing"
+    LOCKED = "locked"
     SETTINGS_INVALID = "settings_invalid"
     PORT_IN_USE = "port_in_use"
     BROKER_UNREACHABLE = "broker_unreachable"
