@@ -15,6 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from privface_backend.audit.acts import decision
+from privface_backend.audit.entries import By
+from privface_backend.audit.telling import of_command, of_picture, of_start
 from privface_backend.bridge.bridge import Bridge
 from privface_backend.bridge.local import LocalDeliver
 from privface_backend.core import Core, needed_weights, open_core, utc_now
@@ -31,7 +34,7 @@ from privface_backend.models.store import WeightsStore
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.showing import Showing
-from privface_backend.mqtt.topics import Command
+from privface_backend.mqtt.topics import Command, SetEnabled
 from privface_backend.pipeline.cameras import Camera, Cameras
 from privface_backend.pipeline.household import CameraState, Household, PersonState
 from privface_backend.pipeline.intake import Intake, VisitSettings
@@ -103,6 +106,7 @@ async def open_backend(
         broker = await _open_broker(stack, settings)
         parts = _Parts(core, broker, retry_seconds)
         await parts.restore()
+        core.audit.tell(of_start(settings.redacted()))
         await stack.enter_async_context(in_background(parts.loops()))
         yield parts.backend()
 
@@ -158,6 +162,7 @@ class _Parts:
             settings=_visit_settings(settings, core.recognition.rules.decision),
             strangers=self._make_strangers() if core.memory.keeps else None,
             wake=self._wake.set,
+            gate=core.audit.check,
         )
         self._bridge: Final = self._make_bridge()
         self._trouble: PrivFaceError | None = None
@@ -235,6 +240,7 @@ class _Parts:
             storage=core.storage,
             events=core.events,
             tokens=core.tokens,
+            audit=core.audit,
             bus=self._bus,
             broker=self._link,
             weights=self._weights,
@@ -306,11 +312,14 @@ class _Parts:
         async for result in watch_folder(
             folder, core.gallery, core.recognition.represent, prune=core.settings.gallery.prune
         ):
+            core.audit.tell(of_picture(result, By.FOLDER))
             if result.error is not None:
                 _LOGGER.warning("A picture in the watched folder was refused: %s", result.error.code)
 
     def _record(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]]) -> None:
         self._writer.put(tuple((event, reasons.get(event.event_id)) for event in events))
+        for event in events:
+            self._core.audit.tell(decision(event))
         self._wake.set()
 
     async def _write(self, told: Sequence[Told]) -> None:
@@ -393,6 +402,7 @@ class _Parts:
                 await keep()
 
     async def _command(self, command: Command) -> None:
+        self._core.audit.tell(of_command(command.camera_slug, isinstance(command, SetEnabled)))
         self._projection.follow(command, self._cameras)
 
     def _weights(self) -> Mapping[str, str]:

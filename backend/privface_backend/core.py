@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from privface_backend.audit.auditor import Auditor, open_audit
 from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.quality import QualityBar
@@ -93,6 +94,7 @@ class Core:
     storage: StorageThread
     events: EventLog
     tokens: TokenStore
+    audit: Auditor
     gallery: GalleryService
     memory: MemoryService
     index: GalleryIndex
@@ -130,6 +132,7 @@ async def open_core(
     weights = weights or WeightsStore(settings.models_dir)
     async with StorageThread() as storage, open_lane(settings.pipeline.waiting) as lane:
         database = await storage.call(Database, settings.data_dir / "privface.db")
+        audit = open_audit(settings.data_dir, database, settings.audit, clock)
         try:
             context = EngineContext(weights=weights, options={"database": database})
             store = await storage.call(registry.create, EngineKind.GALLERY, "sqlite", context)
@@ -165,6 +168,7 @@ async def open_core(
                 storage=storage,
                 events=events,
                 tokens=TokenStore(database),
+                audit=audit,
                 gallery=gallery,
                 memory=memory,
                 index=index,
@@ -174,6 +178,7 @@ async def open_core(
                 clock=clock,
             )
         finally:
+            await audit.aclose()
             await storage.call(database.close)
 
 

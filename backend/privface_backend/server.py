@@ -20,6 +20,8 @@ from aiohttp import web
 from filelock import FileLock, Timeout
 
 from privface_backend.app import Backend, open_backend
+from privface_backend.audit.entries import By
+from privface_backend.audit.telling import of_key
 from privface_backend.discovery.addresses import Listening, announced_addresses, url_towards
 from privface_backend.errors import PrivFaceError
 from privface_backend.mqtt.discovery import keep_telling
@@ -128,6 +130,8 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(name, stop.set)
     async with run_server(settings) as (backend, run):
         first = await backend.core.storage.call(backend.core.tokens.ensure_first, besides=RUN_TOKEN)
+        if first is not None:
+            backend.core.audit.tell(of_key("first_token", By.SERVICE))
         say_hello(run, first, settings.data_dir)
         await stop.wait()
         _LOGGER.info("Stopping")
@@ -150,7 +154,10 @@ async def _run_token(backend: Backend) -> AsyncIterator[str]:
 
     def renew() -> str:
         revoke()
-        return tokens.create(RUN_TOKEN, (Scope.ADMIN,))
+        token = tokens.create(RUN_TOKEN, (Scope.ADMIN,))
+        made = tokens.verify(token)
+        backend.core.audit.tell(of_key("run_token", By.SERVICE, None if made is None else made.id))
+        return token
 
     def revoke() -> None:
         for info in tokens.list():

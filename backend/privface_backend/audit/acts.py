@@ -18,7 +18,8 @@ _NO_FACE: Final = "no_face"
 class Doing:
     """An act while it goes on; the fields are those of ``Entry``.
 
-    ``names_files``: what it calls a camera is a file's name, which may be a person's: it is left out.
+    ``failure``: how it ends, where that is no error that says so. ``names_files``: what it calls a camera is a file's
+    name, which may be a person's: it is left out.
     """
 
     act: Act
@@ -32,6 +33,7 @@ class Doing:
     subjects: dict[str, None] = field(default_factory=dict)
     count: int | None = None
     names_files: bool = False
+    failure: str | None = None
     outcomes: set[Outcome] = field(default_factory=set)
     looked: bool = False
 

@@ -72,11 +72,12 @@ class Auditor:
         self.counters: Final = AuditCounters()
         self._queue: Final[queue.Queue[_Told | None]] = queue.Queue(waiting)
         self._thread: threading.Thread | None = None
+        self._starting: Final = threading.Lock()
         self._closed = False
         self._failing = False
 
     def tell(self, entry: Entry) -> Future[None]:
-        """Take an entry in, without waiting. What is returned fails where it can't be written."""
+        """Take an entry in, without waiting, on any thread. What is returned fails where it can't be written."""
         told = _Told(entry, Future())
         if self._closed:
             self._fail(PrivFaceError(ErrorCode.AUDIT_FAILED, "The audit log is closed."), (told,))
@@ -86,9 +87,10 @@ class Auditor:
         except queue.Full:
             self._fail(PrivFaceError(ErrorCode.AUDIT_FAILED, "More acts come than the audit log takes."), (told,))
             return told.done
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="privface-audit", daemon=True)
-            self._thread.start()
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="privface-audit", daemon=True)
+                self._thread.start()
         return told.done
 
     async def record(self, entry: Entry) -> bool:
@@ -132,7 +134,7 @@ class Auditor:
                 await self.record(doing.entry(error.code.value))
                 raise
             except Exception:
-                self.tell(doing.entry(ErrorCode.INTERNAL.value))
+                self.tell(doing.entry(doing.failure or ErrorCode.INTERNAL.value))
                 raise
             except BaseException:
                 self.tell(doing.entry(ENDED_EARLY))

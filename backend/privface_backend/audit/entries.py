@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 LONGEST_TEXT: Final = 256
-MOST_SUBJECTS: Final = 32
+MOST_SUBJECTS: Final = 100
 BEGUN: Final = "begun"
 OK: Final = "ok"
 ENDED_EARLY: Final = "ended_early"

@@ -68,7 +68,7 @@ def read_head(store: HeadStore) -> Place | None:
 
 
 class AuditLog:
-    """Appends lines, and remembers in ``head`` where they end. Used by one thread at a time.
+    """Appends lines, and remembers in ``head`` where they end. One thread writes; any may read.
 
     A line is on its way to the disk when ``append`` returns; ``settle`` sees to it that a power cut can't take it
     back, and that it is missed if it goes. ``clock`` gives aware times.
@@ -144,7 +144,7 @@ class AuditLog:
         """
         with contextlib.ExitStack() as stack:
             opened: list[tuple[str, int, int]] = []
-            with self._locked():
+            with self._locked(writing=False):
                 for _, path in files.list_files(self.directory):
                     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                     stack.callback(os.close, handle)
@@ -153,7 +153,7 @@ class AuditLog:
             yield opened, head
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, *, writing: bool = True) -> Iterator[None]:
         try:
             files.make_directory(self.directory)
             self._lock.acquire()
@@ -164,8 +164,9 @@ class AuditLog:
         try:
             yield
         except OSError as error:
-            # Whatever has become of the file is looked at anew the next time.
-            self.close()
+            if writing:
+                # Whatever has become of the file is looked at anew the next time.
+                self.close()
             raise _failed(error) from error
         finally:
             self._lock.release()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from privface_backend.cli import evaluate, models
+from privface_backend.cli.audit import audit
 from privface_backend.cli.invocation import ANYWHERE, Host, Port, invocation
 from privface_backend.cli.people import people
 from privface_backend.cli.strangers import strangers
@@ -154,6 +155,7 @@ def register(app: typer.Typer) -> None:
         ("evaluate", evaluate.app),
         ("models", models.app),
         ("token", token),
+        ("audit", audit),
         ("webhook", webhook),
     )
     for name, group in groups:

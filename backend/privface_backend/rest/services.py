@@ -9,6 +9,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from privface_backend.audit.auditor import Auditor
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus
 from privface_backend.gallery.index import GalleryIndex
@@ -102,6 +103,7 @@ class Services:
     storage: StorageThread
     events: EventLog
     tokens: TokenStore
+    audit: Auditor
     bus: Bus
     broker: Broker | None = None
     weights: Callable[[], Mapping[str, str]] | None = None
