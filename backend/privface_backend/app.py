@@ -402,8 +402,8 @@ class _Parts:
                 await keep()
 
     async def _command(self, command: Command) -> None:
-        self._core.audit.tell(of_command(command.camera_slug, isinstance(command, SetEnabled)))
-        self._projection.follow(command, self._cameras)
+        if (camera := self._projection.follow(command, self._cameras)) is not None:
+            self._core.audit.tell(of_command(camera, isinstance(command, SetEnabled)))
 
     def _weights(self) -> Mapping[str, str]:
         names = needed_weights(self._core.settings.engines, self._core.registry)

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import filelock
 import pytest
 from aiohttp import web
 
 from privface_backend.audit.acts import Doing
+from privface_backend.audit.auditor import Auditor
 from privface_backend.audit.entries import Act, By
+from privface_backend.audit.files import LOCK_FILE
 from privface_backend.audit.reading import verify_log
-from privface_backend.mqtt.topics import SetEnabled, SetPrivacy
+from privface_backend.errors import PrivFaceError
+from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import ErrorCode, FaceResult, Outcome, Reason, Scope
 from privface_backend.rest.application import OPERATIONS
 from privface_backend.rest.auditing import ACTS, NO_ACTS, Repeats
@@ -24,11 +28,23 @@ from privface_backend.rest.compreface import compreface_routes
 from privface_backend.rest.deepstack import deepstack_routes
 from privface_backend.rest.sifis import ancestor_routes
 from privface_backend.rest.uploads import CARD_HEADER
+from privface_backend.settings_push import DhtSettings
 from privface_backend.settings_sections import AuditSettings, DropInSettings, GallerySettings, ServerSettings
+from support.auditing import Book, entry
 from support.backend import ADA, STRANGER, Api, form, make_settings, picture, pixels, running, until, video
+from support.dht import dht_node
+from support.mosquitto import Mosquitto, needs_mosquitto
+from support.mqtt import watching
 
 DROP_IN = DropInSettings(deepstack=True, compreface=True)
 TAIL = "/17/33466553786f48cb72faad7b2fb9d0952c97/NSSD/2023061906001633466553786f48cb72faad7b2fb9d0952c97"
+
+
+def on_mosquitto(test: Any) -> Any:
+    """For the test that needs one."""
+    for mark in needs_mosquitto:
+        test = mark(test)
+    return test
 
 
 @pytest.fixture
@@ -198,8 +214,12 @@ async def test_a_cameras_frames_are_one_line_and_its_decisions_one_each(api: Api
     assert 1 <= len(decisions) <= 2
     assert {(line["by"], line["camera"], line["outcome"]) for line in decisions} == {("rest", "door", "known")}
     await api.stop()
-    await until(lambda: written(api)[-1]["operation"] == "take_frame")
-    assert written(api)[-1]["count"] == 19
+
+    def frames_told() -> list[int]:
+        return [line["count"] for line in written(api) if line["operation"] == "take_frame"]
+
+    await until(lambda: len(frames_told()) == 2)
+    assert frames_told() == [1, 19]
 
 
 def test_what_is_repeated_is_told_of_every_ten_minutes() -> None:
@@ -209,10 +229,8 @@ def test_what_is_repeated_is_told_of_every_ten_minutes() -> None:
     def take(camera: str, person: str | None = None, failure: str | None = None) -> list[tuple[Any, ...]]:
         doing = Doing(act=Act.IDENTIFY, operation="take_frame", by=By.REST, token="t", camera=camera)
         if failure is None:
-            outcome, reason = (
-                (Outcome.UNKNOWN, Reason.BELOW_THRESHOLD) if person is None else (Outcome.KNOWN, Reason.OK)
-            )
-            doing.note_faces([FaceResult(box=(0, 0, 1, 1), outcome=outcome, reason=reason, person_id=person)])
+            outcome = Outcome.UNKNOWN if person is None else Outcome.KNOWN
+            doing.note_faces([FaceResult(box=(0, 0, 1, 1), outcome=outcome, reason=Reason.OK, person_id=person)])
         told = repeats.take(("t", "take_frame", camera), doing, failure)
         return [(one.camera, one.count, one.outcome, one.subjects) for one in told]
 
@@ -265,19 +283,49 @@ async def test_a_video_is_told_of_when_it_begins_and_when_it_is_over(api: Api) -
     assert len(asked) == 1
 
 
-async def test_cameras_settings_are_told_of(api: Api) -> None:
-    await api.call(
-        "PATCH", "/api/v1/cameras/door", pattern="/api/v1/cameras/{camera}", json={"enabled": False, "parameter": 31}
-    )
-    parts = api.backend.link._commands._handler  # type: ignore[attr-defined]  # as a message of the broker
-    await parts(SetEnabled(camera_slug="door", enabled=True))
-    await parts(SetPrivacy(camera_slug="door", parameter=9))
-    lines = await lines_after(api, 3)
+@on_mosquitto
+async def test_cameras_settings_are_told_of(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
+        sections: dict[str, Any] = {"mqtt": MqttSettings(port=broker.port), "broker_configured": True}
+        async with watching(broker.port, "#") as watcher, running(tmp_path, **sections) as api:
+            change = {"enabled": False, "parameter": 31}
+            await api.call("PATCH", "/api/v1/cameras/Front door", pattern="/api/v1/cameras/{camera}", json=change)
+            base = "privface/camera/front-door"
+            await until(lambda: bool(watcher.on(f"{base}/enabled/state")))
+            for topic, payload in (
+                ("nowhere/enabled", "ON"),
+                ("front-door/enabled", "ON"),
+                ("front-door/privacy", "9"),
+            ):
+                await watcher.client.publish(f"privface/camera/{topic}/set", payload, qos=1)
+            lines = await lines_after(api, 3)
     assert [(line["act"], line["operation"], line["by"], line["camera"]) for line in lines] == [
-        ("configuration", "change_camera", "rest", "door"),
-        ("configuration", "set_enabled", "mqtt", "door"),
-        ("configuration", "set_privacy", "mqtt", "door"),
+        ("configuration", "change_camera", "rest", "Front door"),
+        ("configuration", "set_enabled", "mqtt", "Front door"),
+        ("configuration", "set_privacy", "mqtt", "Front door"),
     ]
+
+
+async def test_a_request_from_the_dht_is_told_of_without_its_files_name(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "Adelheid.png").write_bytes(picture(STRANGER))
+    asker = {"requestor_id": "panel", "requestor_type": "NSSD", "request_id": "r-1"}
+    async with dht_node() as node:
+        dht = DhtSettings(enabled=True, url=node.url, folder=folder)
+        async with running(tmp_path, dht=dht) as api:
+            await node.wait(lambda: node.sockets)
+            for name in ("Adelheid.png", "Bertram.png"):
+                request = {"Type": "Video_file", "file_name": name, "privacy_parameter": 17}
+                await node.ask("SIFIS:Privacy_Aware_Face_Recognition", **asker, **request)
+                asker["request_id"] += "x"
+            lines = [line for line in await lines_after(api, 3) if line["operation"] == "dht file"]
+            assert [(line["by"], line["outcome"], line["request_id"]) for line in lines] == [
+                ("dht", "unknown", "r-1"),
+                ("dht", "not_found", "r-1x"),
+            ]
+            assert {(line["requestor_id"], line["requestor_type"]) for line in lines} == {("panel", "NSSD")}
+            assert not re.search(rb"Adelheid|Bertram", files(api)[0].read_bytes())
 
 
 async def test_a_watched_folder_is_told_of(tmp_path: Path) -> None:
@@ -383,19 +431,39 @@ async def test_without_tokens_acts_are_told_of_too(tmp_path: Path) -> None:
         assert line["operation"] == "list_people"
 
 
-async def test_a_caller_who_hangs_up_is_told_of(api: Api) -> None:
-    held = asyncio.Event()
-    identify = api.backend.core.recognition.identify
+async def test_what_ends_early_or_badly_is_told_of(api: Api) -> None:
+    audit = api.backend.core.audit
+    begun = asyncio.Event()
 
-    async def slow(*arguments: Any, **options: Any) -> Any:
-        held.set()
-        await asyncio.Event().wait()
-        return await identify(*arguments, **options)
+    async def work(ending: Exception | None) -> None:
+        async with audit.act(Doing(act=Act.EXPORT, operation="export", by=By.SERVICE)):
+            begun.set()
+            if ending is not None:
+                raise ending
+            await asyncio.Event().wait()
 
-    object.__setattr__(api.backend.core.recognition, "identify", slow)
-    asking = asyncio.create_task(api.identify(picture(ADA)))
-    await held.wait()
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-    (line,) = await lines_after(api, 1)
-    assert (line["operation"], line["outcome"]) == ("identify", "ended_early")
+    for ending in (None, RuntimeError("Adelheid"), PrivFaceError(ErrorCode.STORAGE_FULL, "full")):
+        begun.clear()
+        task = asyncio.create_task(work(ending))
+        await begun.wait()
+        if ending is None:
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    lines = await lines_after(api, 3)
+    assert [line["outcome"] for line in lines] == ["ended_early", "internal", "storage_full"]
+
+
+async def test_too_many_waiting_acts_are_counted(tmp_path: Path) -> None:
+    book = Book(directory=tmp_path / "audit")
+    book.directory.mkdir()
+    auditor = Auditor(book.open(), waiting=5)
+    with filelock.FileLock(book.directory / LOCK_FILE):
+        told = [auditor.tell(entry(number)) for number in range(20)]
+    await auditor.aclose()
+    failed = sum(one.exception() is not None for one in told)
+    assert failed == auditor.counters.failed
+    # The thread has taken some before it was held up, once.
+    assert 1 <= failed <= 15
+    assert len(book.lines()) == 20 - failed
+    assert book.verify().whole
+    assert auditor.tell(entry()).exception() is not None
