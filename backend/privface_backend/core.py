@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from privface_backend.audit.auditor import Auditor, open_audit
+from privface_backend.audit.keys import remember_key
 from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.quality import QualityBar
@@ -24,6 +25,8 @@ from privface_backend.pipeline.recognition import Recognition, RecognitionRules
 from privface_backend.plugins.ports import EngineContext, Weights
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
+from privface_backend.protection.keys import KeyStore
+from privface_backend.protection.settings import open_keys
 from privface_backend.protocol import ErrorCode, Privacy
 from privface_backend.settings import Settings
 from privface_backend.settings_sections import EngineSettings
@@ -91,6 +94,7 @@ class Core:
     registry: Registry
     weights: WeightsStore
     database: Database
+    keys: KeyStore
     storage: StorageThread
     events: EventLog
     tokens: TokenStore
@@ -131,8 +135,11 @@ async def open_core(
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     weights = weights or WeightsStore(settings.models_dir)
     async with StorageThread() as storage, open_lane(settings.pipeline.waiting) as lane:
-        database = await storage.call(Database, settings.data_dir / "privface.db")
-        audit = open_audit(settings.data_dir, database, settings.audit, clock)
+        keys = open_keys(settings.protection)
+        database = await storage.call(Database, settings.data_dir / "privface.db", keys)
+        audit_key = database.seals.protection.derive("audit")
+        former = await storage.call(remember_key, database, audit_key)
+        audit = open_audit(settings.data_dir, database, settings.audit, clock, key=audit_key, former=former)
         try:
             context = EngineContext(weights=weights, options={"database": database})
             store = await storage.call(registry.create, EngineKind.GALLERY, "sqlite", context)
@@ -149,22 +156,12 @@ async def open_core(
                 clock=clock,
                 keeping=timedelta(hours=settings.memory.hours),
             )
-            recognition = Recognition(
-                lane,
-                index,
-                _rules(settings),
-                lambda: Process(
-                    engines=load_engines(settings.engines, weights, registry),
-                    bar=QualityBar(smallest=settings.decision.smallest_face),
-                    longest=settings.pipeline.working_size,
-                    require_client=settings.privacy.require_client,
-                ),
-            )
             yield Core(
                 settings=settings,
                 registry=registry,
                 weights=weights,
                 database=database,
+                keys=keys,
                 storage=storage,
                 events=events,
                 tokens=TokenStore(database),
@@ -173,13 +170,29 @@ async def open_core(
                 memory=memory,
                 index=index,
                 lane=lane,
-                recognition=recognition,
+                recognition=_make_recognition(settings, lane, index, weights, registry),
                 instance_id=await storage.call(database.instance_id),
                 clock=clock,
             )
         finally:
             await audit.aclose()
             await storage.call(database.close)
+
+
+def _make_recognition(
+    settings: Settings, lane: Lane, index: GalleryIndex, weights: WeightsStore, registry: Registry
+) -> Recognition:
+    return Recognition(
+        lane,
+        index,
+        _rules(settings),
+        lambda: Process(
+            engines=load_engines(settings.engines, weights, registry),
+            bar=QualityBar(smallest=settings.decision.smallest_face),
+            longest=settings.pipeline.working_size,
+            require_client=settings.privacy.require_client,
+        ),
+    )
 
 
 def _rules(settings: Settings) -> RecognitionRules:

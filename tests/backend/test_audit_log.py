@@ -15,14 +15,17 @@ from pathlib import Path
 import pytest
 
 from privface_backend.audit.entries import Act
+from privface_backend.audit.keys import remember_key
 from privface_backend.audit.lines import read_line
 from privface_backend.audit.log import Rotation
 from privface_backend.audit.reading import Wanted, read_page, verify_log
 from privface_backend.errors import PrivFaceError
+from privface_backend.protection.keys import KeyFolder
 from privface_backend.protocol import ErrorCode
 from privface_backend.storage.database import Database
 from support.audit_child import open_log
 from support.auditing import ADA, NOON, Book, Memory, entry, filled, only, told
+from support.keys import KEYS
 
 TESTS = Path(__file__).parent.parent
 SMALL = Rotation(bytes=2048)
@@ -336,7 +339,7 @@ def test_killed_in_the_middle_of_a_line(tmp_path: Path) -> None:
 
 
 def test_processes_that_write_at_once_make_one_chain(tmp_path: Path) -> None:
-    Database(tmp_path / "privface.db").close()
+    Database(tmp_path / "privface.db", KEYS).close()
     children = [start_child("some", tmp_path, name, "60") for name in ("a", "b", "c")]
     for child in children:
         child.communicate(timeout=240)
@@ -431,3 +434,26 @@ def test_a_database_that_takes_nothing_costs_no_line(tmp_path: Path) -> None:
     log.settle()
     assert book.verify().notes == ()
     log.close()
+
+
+def test_with_another_master_key_new_lines_have_another_key_and_the_old_ones_can_be_checked(tmp_path: Path) -> None:
+    """As ``privface key rotate`` does it."""
+    keys = KeyFolder(tmp_path / "keys")
+    database = Database(tmp_path / "privface.db", keys)
+    book = Book(directory=tmp_path / "audit")
+    for number in range(3):
+        key = database.seals.protection.derive("audit")
+        book.key, book.former = key, remember_key(database, key)
+        book.append(entry(number))
+        assert len(book.former) == number + 1
+        assert remember_key(database, key) == book.former
+        database.rotate_key(keys)
+    assert len({line.key for line in book.lines()}) == 3
+    assert book.verify().whole
+    assert book.verify().notes == ()
+    book.tamper(lambda raw: [raw[0].replace(b"known", b"other"), *raw[1:]])
+    assert told(book.verify()) == [("changed", 1, None, 1)]
+    database.close()
+    # What they are is sealed.
+    stored = (tmp_path / "privface.db").read_bytes()
+    assert not any(key in stored or key.hex().encode() in stored for key in book.former)

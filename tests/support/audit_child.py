@@ -17,6 +17,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.settings_sections import AuditSettings
 from privface_backend.storage.database import Database
 from support.auditing import KEY, entry
+from support.keys import KEYS
 
 
 def say(line: str) -> None:
@@ -27,7 +28,7 @@ def say(line: str) -> None:
 def open_log(directory: Path, rotation: Rotation | None = None) -> AuditLog:
     return AuditLog(
         directory / "audit",
-        head=Database(directory / "privface.db"),
+        head=Database(directory / "privface.db", KEYS),
         clock=lambda: datetime.now(UTC),
         key=KEY,
         rotation=rotation,
@@ -62,7 +63,7 @@ def write_some(directory: Path, name: str, count: int) -> None:
 
     async def work() -> None:
         auditor = open_audit(
-            directory, Database(directory / "privface.db"), AuditSettings(), lambda: datetime.now(UTC), key=KEY
+            directory, Database(directory / "privface.db", KEYS), AuditSettings(), lambda: datetime.now(UTC), key=KEY
         )
         for number in range(count):
             assert await auditor.record(entry(number, request_id=f"{name}-{number}"))

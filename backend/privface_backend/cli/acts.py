@@ -26,6 +26,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "token create": Act.KEY,
     "token list": Act.LIST,
     "token revoke": Act.KEY,
+    "key rotate": Act.KEY,
     "audit show": Act.LIST,
 }
 """Told of by ``session.run_command``, with what the command noted."""
@@ -53,6 +54,9 @@ NO_ACTS: Final = frozenset(
         "models import",
         "webhook test",
         "audit verify",
+        # One says which key there is, the other makes one that nothing uses yet.
+        "key show",
+        "key new",
     }
 )
 

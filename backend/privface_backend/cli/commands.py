@@ -10,6 +10,7 @@ import typer
 from privface_backend.cli import evaluate, models
 from privface_backend.cli.audit import audit
 from privface_backend.cli.invocation import ANYWHERE, Host, Port, invocation
+from privface_backend.cli.key import key
 from privface_backend.cli.people import people
 from privface_backend.cli.strangers import strangers
 from privface_backend.cli.token import token
@@ -156,6 +157,7 @@ def register(app: typer.Typer) -> None:
         ("models", models.app),
         ("token", token),
         ("audit", audit),
+        ("key", key),
         ("webhook", webhook),
     )
     for name, group in groups:

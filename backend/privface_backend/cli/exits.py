@@ -58,6 +58,7 @@ _STORAGE: Final = frozenset(
         ErrorCode.AUDIT_FAILED,
         ErrorCode.GALLERY_CORRUPT,
         ErrorCode.GALLERY_TOO_NEW,
+        ErrorCode.KEY_MISSING,
     }
 )
 _NETWORK: Final = frozenset(
