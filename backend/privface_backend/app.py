@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from privface_backend.audit.acts import decision
+from privface_backend.audit.entries import By
+from privface_backend.audit.telling import of_command, of_picture, of_start
 from privface_backend.bridge.bridge import Bridge
 from privface_backend.bridge.local import LocalDeliver
 from privface_backend.calibration.service import Calibrator
@@ -30,7 +33,7 @@ from privface_backend.mqtt.embedding import broker_where_needed
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.showing import Showing
-from privface_backend.mqtt.topics import Command
+from privface_backend.mqtt.topics import Command, SetEnabled
 from privface_backend.pipeline.cameras import Camera, Cameras
 from privface_backend.pipeline.household import CameraState, Household, PersonState
 from privface_backend.pipeline.intake import Intake
@@ -97,6 +100,7 @@ async def open_backend(
         broker = await stack.enter_async_context(broker_where_needed(settings))
         parts = _Parts(core, broker, retry_seconds)
         await parts.restore()
+        core.audit.tell(of_start(settings.redacted()))
         await stack.enter_async_context(in_background(parts.loops()))
         yield parts.backend()
 
@@ -133,11 +137,12 @@ class _Parts:
             cameras=self._cameras,
             household=self._household,
             bus=self._bus,
-            record=self._record,
+            record=self._take_events,
             clock=core.clock,
             settings=VisitSettings.make(settings.decision, core.recognition.rules.decision),
             strangers=self._make_strangers() if core.memory.keeps else None,
             wake=self._wake.set,
+            gate=core.audit.check,
         )
         self._bridge: Final = self._make_bridge()
         self._services: Final = self._make_services()
@@ -210,6 +215,7 @@ class _Parts:
             storage=core.storage,
             events=core.events,
             tokens=core.tokens,
+            audit=core.audit,
             bus=self._bus,
             calibrator=Calibrator(core),
             face_widths=LoggedFaceWidths(core.events, core.storage),
@@ -262,8 +268,14 @@ class _Parts:
         async for result in watch_folder(
             folder, core.gallery, core.recognition.represent, prune=core.settings.gallery.prune
         ):
+            core.audit.tell(of_picture(result, By.FOLDER))
             if result.error is not None:
                 _LOGGER.warning("A picture in the watched folder was refused: %s", result.error.code)
+
+    def _take_events(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]]) -> None:
+        self._record(events, reasons)
+        for event in events:
+            self._core.audit.tell(decision(event))
 
     def _take_people(self) -> None:
         people = self._core.index.snapshot.people
@@ -297,4 +309,5 @@ class _Parts:
         self._states.note_cameras()
 
     async def _command(self, command: Command) -> None:
-        self._projection.follow(command, self._cameras)
+        if (camera := self._projection.follow(command, self._cameras)) is not None:
+            self._core.audit.tell(of_command(camera, isinstance(command, SetEnabled)))

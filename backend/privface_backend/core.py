@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from privface_backend.audit.auditor import Auditor, open_audit
+from privface_backend.audit.keys import remember_key
 from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.quality import QualityBar
@@ -96,6 +98,7 @@ class Core:
     storage: StorageThread
     events: EventLog
     tokens: TokenStore
+    audit: Auditor
     gallery: GalleryService
     memory: MemoryService
     index: GalleryIndex
@@ -134,6 +137,9 @@ async def open_core(
     async with StorageThread() as storage, open_lane(settings.pipeline.waiting) as lane:
         keys = open_keys(settings.protection)
         database = await storage.call(Database, settings.data_dir / "privface.db", keys)
+        audit_key = database.seals.protection.derive("audit")
+        former = await storage.call(remember_key, database, audit_key)
+        audit = open_audit(settings.data_dir, database, settings.audit, clock, key=audit_key, former=former)
         try:
             context = EngineContext(weights=weights, options={"database": database})
             store = await storage.call(registry.create, EngineKind.GALLERY, "sqlite", context)
@@ -159,6 +165,7 @@ async def open_core(
                 storage=storage,
                 events=events,
                 tokens=TokenStore(database),
+                audit=audit,
                 gallery=gallery,
                 memory=memory,
                 index=index,
@@ -168,6 +175,7 @@ async def open_core(
                 clock=clock,
             )
         finally:
+            await audit.aclose()
             await storage.call(database.close)
 
 

@@ -105,6 +105,7 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.SUPERSEDED: 409,
     ErrorCode.STORAGE_FULL: 507,
     ErrorCode.STORAGE_FAILED: 500,
+    ErrorCode.AUDIT_FAILED: 503,
     ErrorCode.GALLERY_CORRUPT: 500,
     ErrorCode.GALLERY_TOO_NEW: 500,
     ErrorCode.KEY_MISSING: 503,

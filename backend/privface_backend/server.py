@@ -19,6 +19,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from privface_backend.app import Backend, open_backend
+from privface_backend.audit.entries import By
+from privface_backend.audit.telling import of_key
 from privface_backend.discovery.addresses import Listening, announced_addresses, url_towards
 from privface_backend.errors import PrivFaceError
 from privface_backend.handover import wait_for_key
@@ -110,6 +112,8 @@ async def serve(settings: Settings) -> None:
         first = await backend.core.storage.call(
             backend.core.tokens.ensure_first, besides=RUN_TOKEN, text=opened.first_token
         )
+        if first is not None:
+            backend.core.audit.tell(of_key("first_token", By.SERVICE))
         say_hello(run, None if opened.first_token else first, settings.data_dir)
         await stop.wait()
         _LOGGER.info("Stopping")
@@ -142,7 +146,10 @@ async def _run_token(backend: Backend) -> AsyncIterator[str]:
 
     def renew() -> str:
         revoke()
-        return tokens.create(RUN_TOKEN, (Scope.ADMIN,))
+        token = tokens.create(RUN_TOKEN, (Scope.ADMIN,))
+        made = tokens.verify(token)
+        backend.core.audit.tell(of_key("run_token", By.SERVICE, None if made is None else made.id))
+        return token
 
     def revoke() -> None:
         for info in tokens.list():

@@ -38,6 +38,7 @@ from privface_backend.settings_file import ANY, GivenSettings, Name, between, ea
 from privface_backend.settings_push import DhtSettings, WebhookSettings
 from privface_backend.settings_sections import (
     AncestorSettings,
+    AuditSettings,
     BrokerSettings,
     DecisionSettings,
     DiscoverySettings,
@@ -85,6 +86,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     log: LogSettings = field(default_factory=LogSettings)
     cameras: Mapping[str, CameraFeed] = field(default_factory=lambda: MappingProxyType({}))
     bridge: BridgeSettings = field(default_factory=BridgeSettings)
@@ -199,6 +201,9 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("dht", "outbox"): between(1, 10_000),
     ("retention", "event_days"): between(0, 3650),
     ("memory", "hours"): between(0, 720),
+    ("audit", "megabytes"): between(1, 1024),
+    ("audit", "days"): between(1, 3650),
+    ("audit", "files"): between(2, 1000),
     ("log", "level"): one_of("debug", "info", "warning", "error"),
     ("bridge", "backend"): _web_address,
     **BRIDGE_CHECKS,

@@ -138,6 +138,17 @@ class MemorySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """The audit log. ``megabytes``: of one file; ``days``: how long lines are kept, in at most ``files`` files;
+    ``required``: an act whose line can't be written is refused."""
+
+    megabytes: int = 8
+    days: int = 365
+    files: int = 100
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What is logged: ``level`` as Python names it."""
 

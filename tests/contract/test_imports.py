@@ -27,6 +27,7 @@ ORDER: Final = (
     ("settings_push", "settings_sections"),
     ("webhooks",),
     ("engines", "models"),
+    ("audit",),
     ("settings", "events", "tasks"),
     ("gallery",),
     ("pipeline",),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from privface_backend.cli import evaluate, models
+from privface_backend.cli.audit import audit
 from privface_backend.cli.invocation import ANYWHERE, Host, Port, invocation
 from privface_backend.cli.key import key
 from privface_backend.cli.people import people
@@ -182,6 +183,7 @@ def register(app: typer.Typer) -> None:
         ("evaluate", evaluate.app),
         ("models", models.app),
         ("token", token),
+        ("audit", audit),
         ("key", key),
         ("webhook", webhook),
     )

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import typer
 
+from privface_backend.audit.entries import Act, By
+from privface_backend.audit.telling import of_picture
+from privface_backend.cli.acts import doing
 from privface_backend.cli.exits import Exit, exit_for
 from privface_backend.cli.files import PICTURES, read, walk
 from privface_backend.cli.invocation import Invocation
@@ -69,10 +72,13 @@ async def _enroll_all(core: Core, paths: Sequence[Path], choice: Choice, face: F
         PrivFaceError: the disk takes no more, so that there is no sense in going on.
     """
     counts: Counter[FileOutcome] = Counter()
+    await core.audit.admit(doing(Act.ENROLL, "enroll"))
     for path in paths:
         with progress(f"Enrolling {path.name}", None, as_json=call.json) as advance:
             async with aclosing(_enroll_path(core, path, choice, face)) as reports:
                 async for report in reports:
+                    if report.outcome is not FileOutcome.ALREADY:
+                        await core.audit.record(of_picture(report, By.COMMAND_LINE))
                     if report.error is not None and exit_for(report.error.code) is Exit.STORAGE:
                         raise report.error
                     counts[report.outcome] += 1

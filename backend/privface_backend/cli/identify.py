@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import typer
 
+from privface_backend.audit.entries import Act
+from privface_backend.cli.acts import doing
 from privface_backend.cli.engines import with_engine
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.files import VIDEOS, read, walk
@@ -82,15 +84,20 @@ async def _identify_all(core: Core, paths: Sequence[Path], wish: _Wish) -> int:
     with progress("Looking", len(paths), as_json=wish.json) as bar:
         for path in paths:
             try:
-                async with aclosing(_look(core, path, wish, bar)) as looks:
-                    async for frame, timed in looks:
-                        _print(core, path, frame, timed, wish)
+                async with core.audit.act(doing(Act.IDENTIFY, "identify")):
+                    await _identify(core, path, wish, bar)
             except PrivFaceError as error:
                 unread += 1
                 _print_trouble(path, error, wish)
             bar.end_part()
             bar()
     return unread
+
+
+async def _identify(core: Core, path: Path, wish: _Wish, bar: Bar) -> None:
+    async with aclosing(_look(core, path, wish, bar)) as looks:
+        async for frame, timed in looks:
+            _print(core, path, frame, timed, wish)
 
 
 async def _look(core: Core, path: Path, wish: _Wish, bar: Bar) -> AsyncGenerator[tuple[int, Timed], None]:

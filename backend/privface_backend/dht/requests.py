@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from privface_backend.audit.acts import Doing
+from privface_backend.audit.entries import Act, By
 from privface_backend.dht.files import read_file
 from privface_backend.dht.messages import Answering, DhtRequest
 from privface_backend.errors import PrivFaceError
@@ -71,10 +73,11 @@ class DhtRequests:
         sightings = begin_sightings(self._means, "")
         answering = _answering(request)
         try:
-            question = self._read(request)
-            opened = await self._open(request, question)
-            answering = _answering(request, opened.shown)
-            await self._look(answering, opened, sightings)
+            async with self._means.audit.act(_doing(request)):
+                question = self._read(request)
+                opened = await self._open(request, question)
+                answering = _answering(request, opened.shown)
+                await self._look(answering, opened, sightings)
         except PrivFaceError as error:
             _LOGGER.info("A request from the DHT was not carried out: %s", error.code)
             text = answering.refusal(error, sightings.labels(), sightings.frames_total, sightings.unknown)
@@ -114,6 +117,18 @@ class DhtRequests:
                 self._send(answering.frame_result(frame, sightings.take_recent_labels(), sightings.unknown))
 
         await look(self._means, opened.frames, sightings, live=opened.live, each=tell)
+
+
+def _doing(request: DhtRequest) -> Doing:
+    return Doing(
+        act=Act.IDENTIFY,
+        operation="dht camera" if request.camera else "dht file",
+        by=By.DHT,
+        requestor_id=request.requestor_id,
+        requestor_type=request.requestor_type,
+        request_id=request.request_id,
+        names_files=not request.camera,
+    )
 
 
 def _answering(request: DhtRequest, shown: str | None = None) -> Answering:

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from privface_backend.audit.acts import note_subject
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.people import EnrolledFace, Person, clean_name, same_name
 from privface_backend.errors import PrivFaceError
@@ -131,6 +132,7 @@ class GalleryService:
         self._tell()
         if not added:
             raise person_exists(self.people_named(person.name))
+        note_subject(person.id)
         return person
 
     async def ensure_person(self, name: str) -> Person:
@@ -145,6 +147,7 @@ class GalleryService:
             added = await self._storage.call(self._add_person, person, False)
             self._tell()
             named = (person,) if added else self.people_named(person.name)
+        note_subject(named[0].id)
         return named[0]
 
     async def rename(self, person_id: str, name: str, *, allow_duplicate: bool = False) -> Person:
@@ -154,6 +157,7 @@ class GalleryService:
             PrivFaceError: ``bad_name``, ``person_not_found``, ``person_exists``, ``storage_full``, ``storage_failed``.
         """
         await self._load()
+        note_subject(person_id)
         cleaned = clean_name(name)
         others = tuple(person for person in self.people_named(cleaned) if person.id != person_id)
         if others and not allow_duplicate:
@@ -177,6 +181,7 @@ class GalleryService:
         self._tell()
         if receipt is None:
             raise no_person()
+        note_subject(person_id)
         return receipt
 
     async def faces(self, person_id: str) -> tuple[EnrolledFace, ...]:
@@ -187,6 +192,7 @@ class GalleryService:
         """
         await self._load()
         self._require(person_id)
+        note_subject(person_id)
         return tuple(face for face in self.snapshot.faces if face.person_id == person_id)
 
     def is_enrolled(self, person_id: str, picture_digest: str) -> bool:
@@ -211,6 +217,7 @@ class GalleryService:
         await self._load()
         self._check(represented)
         self._require(person_id)
+        note_subject(person_id)
         draft = EnrolledFace(
             id=str(uuid.uuid4()),
             person_id=person_id,
@@ -230,6 +237,7 @@ class GalleryService:
         Raises:
             PrivFaceError: ``face_not_found``, ``storage_full``, ``storage_failed``.
         """
+        note_subject(next((face.person_id for face in self.snapshot.faces if face.id == face_id), None))
         removed = await self._storage.call(self._remove_face, face_id)
         self._tell()
         if not removed:

@@ -160,16 +160,17 @@ class MqttProjection:
         )
         self._publisher.publish_event(event, more)
 
-    def follow(self, command: Command, cameras: Cameras) -> None:
-        """Carry a command out. One for a camera that was never seen is ignored: it names nothing."""
+    def follow(self, command: Command, cameras: Cameras) -> str | None:
+        """Carry a command out; the camera's name. One for a camera that was never seen is ignored: it names nothing."""
         names = {shown.slug: name for name, shown in self._cameras.items()}
         name = names.get(command.camera_slug)
         if name is None:
-            return
+            return None
         if isinstance(command, SetEnabled):
             cameras.enable(name, enabled=command.enabled)
         else:
             cameras.set_parameter(name, command.parameter)
+        return name
 
     def _shown_camera(self, name: str) -> ShownCamera:
         if name not in self._cameras:

@@ -50,7 +50,7 @@ class Record(Protocol):
 
 class Intake:
     """Takes frames in. ``record`` keeps events; ``clock`` gives aware times; ``wake`` is called when the time of the
-    next thing to do may have changed."""
+    next thing to do may have changed; ``gate`` raises where no camera's frame may be looked at now."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Intake:
         settings: VisitSettings,
         strangers: Strangers | None = None,
         wake: Callable[[], None] = lambda: None,
+        gate: Callable[[], None] = lambda: None,
     ) -> None:
         self._recognition: Final = recognition
         self._index: Final = index
@@ -76,6 +77,7 @@ class Intake:
         self._settings: Final = settings
         self._strangers: Final = strangers
         self._wake: Final = wake
+        self._gate: Final = gate
         self._visits: Final = self._make_visits()
 
     def _make_visits(self) -> Visits:
@@ -88,7 +90,7 @@ class Intake:
         """A camera's frame: the newest wins, what is found becomes events.
 
         Raises:
-            PrivFaceError: ``camera_disabled``, ``superseded``, ``overloaded``, or what recognition raises.
+            PrivFaceError: ``camera_disabled``, ``superseded``, ``overloaded``, what recognition raises, or ``gate``.
         """
         return await self._camera_frame(
             card,
@@ -109,6 +111,7 @@ class Intake:
         )
 
     async def _camera_frame(self, card: FrameCard, identify: Callable[[], Awaitable[Timed]]) -> Seen:
+        self._gate()
         camera = self._cameras.get(card.camera)
         if not camera.enabled:
             self._cameras.count_skipped(card.camera)

@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from privface_backend.rest import (
+    audit_log,
     calibration,
     cameras,
     corrections,
@@ -29,6 +30,7 @@ from privface_backend.rest import (
     stream,
     videos,
 )
+from privface_backend.rest.auditing import REPEATS, Repeats, audit_acts, tell_repeats
 from privface_backend.rest.authentication import ATTEMPTS, AttemptLimit, authorize
 from privface_backend.rest.middleware import answer_errors, log_access, set_headers
 from privface_backend.rest.openapi import describe
@@ -47,6 +49,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = tuple(
         event_stream.OPERATIONS,
         event_log.OPERATIONS,
         corrections.OPERATIONS,
+        audit_log.OPERATIONS,
         stream.OPERATIONS,
         info.OPERATIONS,
         health.OPERATIONS,
@@ -69,10 +72,11 @@ def create_application(
     """The application. ``more_routes`` look at tokens themselves (``authentication.authorize``); ``registry`` takes
     the metrics, one application a registry."""
     app = web.Application(
-        middlewares=(log_access, answer_errors),
+        middlewares=(log_access, answer_errors, audit_acts),
         client_max_size=services.settings.server.body_megabytes * 1024 * 1024,
     )
     app[SERVICES] = services
+    app[REPEATS] = Repeats()
     app[ATTEMPTS] = AttemptLimit(time.monotonic)
     app[info.INSTALLED] = info.describe_installed(services.registry)
     app[docs_page.DESCRIPTION] = describe(OPERATIONS)
@@ -87,6 +91,7 @@ def create_application(
     app.on_shutdown.append(app[stream.STREAMS].close)
     app.on_shutdown.append(app[event_stream.EVENT_STREAMS].close)
     app.on_shutdown.append(app[videos.VIDEOS].close)
+    app.on_shutdown.append(tell_repeats)
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _guarded(operation))
     app.router.add_routes(more_routes)

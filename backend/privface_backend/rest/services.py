@@ -9,6 +9,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from privface_backend.audit.auditor import Auditor
 from privface_backend.calibration.service import Calibrator
 from privface_backend.calibration.strength import FaceWidths
 from privface_backend.errors import PrivFaceError
@@ -105,6 +106,7 @@ class Services:
     storage: StorageThread
     events: EventLog
     tokens: TokenStore
+    audit: Auditor
     bus: Bus
     calibrator: Calibrator
     face_widths: FaceWidths

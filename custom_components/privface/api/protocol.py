@@ -166,6 +166,7 @@ class ErrorCode(_WireEnum):
     SUPERSEDED = "superseded"
     STORAGE_FULL = "storage_full"
     STORAGE_FAILED = "storage_failed"
+    AUDIT_FAILED = "audit_failed"
     GALLERY_CORRUPT = "gallery_corrupt"
     GALLERY_TOO_NEW = "gallery_too_new"
     KEY_MISSING = "key_missing"
