@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from privface_backend.advising import Advising
 from privface_backend.bridge.bridge import Bridge
 from privface_backend.bridge.local import LocalDeliver
 from privface_backend.core import Core, needed_weights, open_core, utc_now
@@ -145,6 +146,7 @@ class _Parts:
         self._showing: Final = Showing(self._link, settings, self._mqtt, core.instance_id)
         self._projection: Final = self._showing.projection
         self._cameras: Final = Cameras(on_change=self._camera_changed, on_removal=self._camera_removed)
+        self._advising: Final = Advising(settings, self._cameras, self._projection, self._bus)
         self._writer: Final[Writer[Told]] = Writer("events", self._write)
         self._keeper: Final = MemoryKeeper(core.memory, core.index)
         self._intake: Final = Intake(
@@ -158,6 +160,7 @@ class _Parts:
             settings=_visit_settings(settings, core.recognition.rules.decision),
             strangers=self._make_strangers() if core.memory.keeps else None,
             wake=self._wake.set,
+            learn=self._advising.advisor.take,
         )
         self._bridge: Final = self._make_bridge()
         self._trouble: PrivFaceError | None = None
@@ -186,7 +189,7 @@ class _Parts:
         wanted = settings.cameras or settings.bridge.topics or settings.frigate.enabled
         if settings.bridge.backend or not wanted:
             return None
-        deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition)
+        deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition, self._advising.kernel)
         mqtt = self._mqtt if self._mqtt.enabled else None
         companions = make_companions(settings, clock=self._core.clock, ended=self._intake.end_source_event)
         return Bridge(
@@ -214,6 +217,7 @@ class _Parts:
         self._take_people()
         if kept := await self._core.storage.call(self._core.database.get_meta, _SIGHTINGS):
             self._household.restore(json.loads(kept))
+        await self._advising.restore(self._core.storage, self._core.database)
         await self._keeper.load()
 
     def _make_services(self) -> Services:
@@ -239,6 +243,7 @@ class _Parts:
             broker=self._link,
             weights=self._weights,
             trouble=lambda: self._trouble,
+            advice=self._advising.advisor.advice,
             webhooks=lambda: getattr(self._sinks.get("webhook"), "counters", ()),
         )
 
@@ -263,6 +268,7 @@ class _Parts:
         if self._dht is not None:
             yield from self._dht.loops()
         yield "cameras", self._keep_cameras()
+        yield "advice", self._advising.run(core.storage, core.database)
         yield "records", self._writer.run()
         yield (
             "states",
@@ -352,6 +358,7 @@ class _Parts:
         self._camera_set.set()
 
     def _camera_removed(self, name: str) -> None:
+        self._advising.forget(name)
         self._projection.forget_camera(name)
         self._camera_set.set()
 

@@ -33,7 +33,7 @@ ORDER: Final = (
     ("rest", "mqtt", "dht", "discovery", "evaluation"),
     ("bridge",),
     ("frigate",),
-    ("core",),
+    ("core", "advising"),
     ("app",),
     ("server",),
     ("cli",),

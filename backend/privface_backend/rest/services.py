@@ -20,6 +20,7 @@ from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.lane import Lane
 from privface_backend.pipeline.recognition import Recognition
 from privface_backend.plugins.registry import Registry
+from privface_backend.protocol import Advice
 from privface_backend.settings import Settings
 from privface_backend.storage.database import StorageThread
 from privface_backend.storage.events import EventLog
@@ -84,7 +85,8 @@ class WebhookCounts(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The parts of a running backend. ``weights`` tells of each weights file whether it is there,
-    ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was sent."""
+    ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was sent,
+    ``advice`` of a camera how strongly its frames should be anonymized."""
 
     settings: Settings
     instance_id: str
@@ -107,6 +109,7 @@ class Services:
     weights: Callable[[], Mapping[str, str]] | None = None
     trouble: Callable[[], PrivFaceError | None] = lambda: None
     webhooks: Callable[[], Sequence[WebhookCounts]] = tuple
+    advice: Callable[[str], Advice | None] = lambda _camera: None
 
 
 SERVICES = web.AppKey("services", Services)
