@@ -50,7 +50,9 @@ class KernelAdvice:
     def followed_by(self, sizes: FaceSizes, target: float) -> KernelAdvice:
         """After another face, which ``sizes`` has; ``target``: the r to keep, 0 for none. Another target counts at
         once."""
-        if target <= 0 or sizes.total < LEAST_FACES * (0.5 if self.kernel is not None else 1.0):
+        needed = LEAST_FACES if self.kernel is None else LEAST_FACES / 2
+        # Twenty faces of one day have faded to a little less.
+        if target <= 0 or sizes.total < needed - 0.5:
             return KernelAdvice(target=target)
         wanted = kernel_for(target, sizes.quantile(NEAR))
         if self.kernel is None or target != self.target:
