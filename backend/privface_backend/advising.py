@@ -20,6 +20,8 @@ from privface_backend.storage.database import Database, StorageThread
 
 _LOGGER: Final = logging.getLogger(__name__)
 _META: Final = "face_sizes"
+CAMERAS_META: Final = "cameras"
+"""Under which name of the database's single values the cameras' settings are kept."""
 _LOOK_SECONDS: Final = 2.0
 _KEEP_LOOKS: Final = 15
 _NEWS: Final = 0.1
@@ -119,3 +121,19 @@ def _is_news(told: Advice | None, advice: Advice | None) -> bool:
         return told is not advice
     moved = any(abs(now - before) > _NEWS * before for now, before in zip(advice.widths, told.widths, strict=True))
     return moved or (advice.kernel, advice.target) != (told.kernel, told.target)
+
+
+async def recall_advice(settings: Settings, camera: str, storage: StorageThread, database: Database) -> Advice | None:
+    """What was advised for a camera when it was last kept; None: nothing."""
+    cameras = Cameras()
+    if kept := await storage.call(database.get_meta, CAMERAS_META):
+        cameras.restore(json.loads(kept))
+    advising = Advising(settings, cameras, _Nobody(), Bus())
+    await advising.restore(storage, database)
+    return advising.advisor.advice(camera)
+
+
+class _Nobody:
+    """Shows nothing."""
+
+    def show_advice(self, camera: str, advice: Advice | None) -> None: ...

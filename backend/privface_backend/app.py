@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from privface_backend.advising import Advising
+from privface_backend.advising import CAMERAS_META, Advising
 from privface_backend.bridge.bridge import Bridge
 from privface_backend.bridge.local import LocalDeliver
 from privface_backend.core import Core, needed_weights, open_core, utc_now
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
 _LOGGER: Final = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 2.0
 _KEEP_SECONDS: Final = 5.0
-_CAMERAS: Final = "cameras"
 _SIGHTINGS: Final = "sightings"
 
 
@@ -212,7 +211,7 @@ class _Parts:
 
     async def restore(self) -> None:
         """Take over people and what was last seen of them."""
-        if kept := await self._core.storage.call(self._core.database.get_meta, _CAMERAS):
+        if kept := await self._core.storage.call(self._core.database.get_meta, CAMERAS_META):
             self._cameras.restore(json.loads(kept))
         self._take_people()
         if kept := await self._core.storage.call(self._core.database.get_meta, _SIGHTINGS):
@@ -371,7 +370,7 @@ class _Parts:
             self._camera_set.clear()
             if (settings := self._cameras.settings()) != kept:
                 try:
-                    await self._core.storage.call(self._core.database.set_meta, _CAMERAS, json.dumps(settings))
+                    await self._core.storage.call(self._core.database.set_meta, CAMERAS_META, json.dumps(settings))
                 except PrivFaceError as error:
                     _LOGGER.warning("The cameras' settings are not kept: %s", error.message)
                 kept = settings

@@ -49,15 +49,14 @@ def follow(own: Strength, limits: Limits | None, advised: Advised, anonymizer: A
     kernel = advised.kernel
     if kernel is None or not 1 <= kernel <= MAX_KERNEL or kernel % 2 == 0:
         return replace(own, parameter=floor)
-    parameter = _at_least_as_strong(kernel, anonymizer)
+    parameter = parameter_at_least(sigma_of_kernel(kernel), anonymizer)
     if limits.most is not None:
         parameter = min(parameter, limits.most)
     return replace(own, parameter=max(parameter, limits.least if advised.current else floor))
 
 
-def _at_least_as_strong(kernel: int, anonymizer: Anonymizer) -> int:
-    """The method's parameter for a kernel: the nearest, or one of the next where that falls short."""
-    sigma = sigma_of_kernel(kernel)
+def parameter_at_least(sigma: float, anonymizer: Anonymizer) -> int:
+    """The method's parameter for ``sigma`` pixels: the nearest, or one of the next where that falls short."""
     nearest = anonymizer.parameter_for(sigma)
     for parameter in range(nearest, nearest + _STEPS):
         try:
