@@ -233,6 +233,7 @@ def _describe(face: DetectedFace, steps: Sequence[int], anonymizer: Anonymizer) 
                 "relative": round(relative, 4),
                 "found": round(seen.found, 2),
                 "named": round(seen.named, 2),
+                "at_most": seen.at_most,
             }
         )
     box = [round(side, 1) for side in (face.box.x, face.box.y, face.box.width, face.box.height)]
@@ -247,9 +248,10 @@ def _say(report: Sequence[dict[str, Any]], strength: Strength, advice: Advice | 
         say(f"face {number}: {face['width']:.0f} px wide")
         for one in face["strengths"]:
             mark = "  <" if one["parameter"] == strength.parameter else ""
+            bound = "at most " if one["at_most"] else ""
             say(
-                f"  {strength.method} {one['parameter']:>3}: r = {one['relative']:.3f}; "
-                f"of 100 such faces {100 * one['found']:.0f} are found, {100 * one['named']:.0f} named{mark}"
+                f"  {strength.method} {one['parameter']:>3}: r = {one['relative']:.3f}; of 100 such faces {bound}"
+                f"{100 * one['found']:.0f} are found, {100 * one['named']:.0f} named{mark}"
             )
     say()
     say(f"found: by somebody who searches them, with no effort, in clear pictures of {GALLERY} people.")

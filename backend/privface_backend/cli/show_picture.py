@@ -34,13 +34,17 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], faces: Sequence[DetectedFace]) -> Pixels:
-    """All panels in a row, in the order given; ``faces`` in their pixels."""
-    height = panels[0].pixels.shape[0] + _HEAD
-    gap = np.full((height, _GAP, 3), 255, np.uint8)
-    parts: list[Pixels] = []
-    for panel in panels:
-        parts += [_draw_panel(panel, faces), gap]
-    return np.asarray(np.hstack(parts[:-1]), dtype=np.uint8)
+    """All panels side by side, in the order given: upright ones in a row, wide ones two by two. ``faces`` in their
+    pixels."""
+    height, width = panels[0].pixels.shape[:2]
+    columns = 2 if width > height else len(panels)
+    rows = -(-len(panels) // columns)
+    across, down = width + _GAP, height + _HEAD + _GAP
+    drawn = np.full((rows * down - _GAP, columns * across - _GAP, 3), 255, np.uint8)
+    for number, panel in enumerate(panels):
+        top, left = number // columns * down, number % columns * across
+        drawn[top : top + height + _HEAD, left : left + width] = _draw_panel(panel, faces)
+    return drawn
 
 
 def _draw_panel(panel: Panel, faces: Sequence[DetectedFace]) -> Pixels:

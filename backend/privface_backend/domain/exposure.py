@@ -23,11 +23,13 @@ SOURCE: Final = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
     """Shares, 0 to 1, of faces at strength ``relative``. ``found``: by an attacker, first among clear pictures of
-    ``GALLERY`` people; ``named``: of those enrolled, by their own household."""
+    ``GALLERY`` people; ``named``: of those enrolled, by their own household. ``at_most``: none was measured at so strong a
+    blur; these are of the strongest that was."""
 
     relative: float
     found: float
     named: float
+    at_most: bool = False
 
 
 TABLE: Final[Sequence[Exposure]] = (
@@ -40,7 +42,7 @@ TABLE: Final[Sequence[Exposure]] = (
 
 
 def exposure(relative: float) -> Exposure:
-    """The shares at a strength, between the two rows next to it; beyond the last row those of the last."""
+    """The shares at a strength, between the two rows next to it; beyond the last row those of the last, as a bound."""
     for low, high in pairwise(TABLE):
         if relative <= high.relative:
             part = (max(relative, low.relative) - low.relative) / (high.relative - low.relative)
@@ -49,4 +51,4 @@ def exposure(relative: float) -> Exposure:
                 found=low.found + part * (high.found - low.found),
                 named=low.named + part * (high.named - low.named),
             )
-    return Exposure(relative=relative, found=TABLE[-1].found, named=TABLE[-1].named)
+    return Exposure(relative=relative, found=TABLE[-1].found, named=TABLE[-1].named, at_most=True)
