@@ -106,7 +106,7 @@ def show(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.png", help="Draw it, for your eyes only.", show_default=False),
     ] = None,
-    clear: Annotated[bool, typer.Option("--clear/--no-clear", help="Draw the clear picture, too.")] = True,
+    no_clear: Annotated[bool, typer.Option("--no-clear", help="Leave the clear picture out.")] = False,
 ) -> None:
     """Say, and draw, what a viewer could see of the faces in a picture at a strength."""
     from privface_backend.cli.show import ShowWish, run_show  # noqa: PLC0415  # see the module's docstring
@@ -118,7 +118,7 @@ def show(
         parameter=parameter,
         relative=relative,
         output=output,
-        clear=clear,
+        clear=not no_clear,
     )
     run_show(invocation(context), wish)
 

@@ -23,8 +23,8 @@ SOURCE: Final = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
     """Shares, 0 to 1, of faces at strength ``relative``. ``found``: by an attacker, first among clear pictures of
-    ``GALLERY`` people; ``named``: of those enrolled, by their own household. ``at_most``: none was measured at so strong a
-    blur; these are of the strongest that was."""
+    ``GALLERY`` people; ``named``: of those enrolled, by their own household. ``at_most``: so strong a blur wasn't
+    measured; these are of the strongest that was."""
 
     relative: float
     found: float
@@ -35,9 +35,9 @@ class Exposure:
 TABLE: Final[Sequence[Exposure]] = (
     Exposure(relative=0.0, found=0.983, named=1.0),
     Exposure(relative=0.018, found=0.978, named=1.0),
-    Exposure(relative=0.031, found=0.9, named=1.0),
-    Exposure(relative=0.043, found=0.8, named=0.972),
-    Exposure(relative=0.056, found=0.7, named=0.771),
+    Exposure(relative=0.031, found=0.95, named=1.0),
+    Exposure(relative=0.044, found=0.864, named=0.972),
+    Exposure(relative=0.057, found=0.59, named=0.771),
 )
 
 
