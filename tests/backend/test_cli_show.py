@@ -100,11 +100,12 @@ def test_the_clear_picture_can_be_left_out(home: Home) -> None:
     with_clear, without = drawn(home.root / "with.png"), drawn(home.root / "without.png")
     assert without.shape == with_clear.shape
     blurred = cv2.GaussianBlur(clear, (17, 17), 0)
-    # No face, and so no box, is in the right part of the picture.
-    first, second = (slice(26, 386), slice(400, 640)), (slice(26, 386), slice(644 + 400, 644 + 640))
-    assert np.array_equal(with_clear[first], clear[:, 400:])
-    assert np.array_equal(without[second], blurred[:, 400:])
-    assert not np.array_equal(without[first], clear[:, 400:])
+    # Well inside of the face, where neither box nor text is.
+    rows, columns = slice(130, 190), slice(70, 130)
+    first, second = (slice(156, 216), columns), (slice(156, 216), slice(644 + 70, 644 + 130))
+    assert np.array_equal(with_clear[first], clear[rows, columns])
+    assert np.array_equal(without[second], blurred[rows, columns])
+    assert not np.array_equal(without[first], clear[rows, columns])
     assert (without[390:, 644:] == 255).all(), "nothing stands in the fourth place"
 
 
