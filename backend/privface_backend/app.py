@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from privface_backend.advising import Advising
 from privface_backend.audit.acts import decision
 from privface_backend.audit.entries import By
 from privface_backend.audit.telling import of_command, of_picture, of_start
@@ -127,6 +128,7 @@ class _Parts:
         self._projection: Final = self._showing.projection
         self._cameras: Final = Cameras(on_change=self._camera_changed, on_removal=self._camera_removed)
         self._states: Final = StateKeeper(core.storage, core.database, self._cameras, self._household)
+        self._advising: Final = Advising(settings, self._cameras, self._projection, self._bus)
         self._record: Final = EventWriter(
             gallery=core.gallery, index=core.index, storage=core.storage, log=core.events, wake=self._wake.set
         )
@@ -143,6 +145,7 @@ class _Parts:
             strangers=self._make_strangers() if core.memory.keeps else None,
             wake=self._wake.set,
             gate=core.audit.check,
+            learn=self._advising.advisor.take,
         )
         self._bridge: Final = self._make_bridge()
         self._services: Final = self._make_services()
@@ -170,7 +173,7 @@ class _Parts:
         wanted = settings.cameras or settings.bridge.topics or settings.frigate.enabled
         if settings.bridge.backend or not wanted:
             return None
-        deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition)
+        deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition, self._advising.kernel)
         mqtt = self._mqtt if self._mqtt.enabled else None
         companions = make_companions(settings, clock=self._core.clock, ended=self._intake.end_source_event)
         return Bridge(
@@ -194,6 +197,7 @@ class _Parts:
     async def restore(self) -> None:
         """Take over people and what was last seen of them."""
         await self._states.restore(self._take_people)
+        await self._advising.restore(self._core.storage, self._core.database)
         await self._keeper.load()
 
     def _make_services(self) -> Services:
@@ -223,6 +227,7 @@ class _Parts:
             weights=self._start.weights,
             trouble=lambda: self._start.trouble,
             key_id=lambda: core.database.seals.protection.key_id,
+            advice=self._advising.advisor.advice,
             webhooks=lambda: getattr(self._sinks.get("webhook"), "counters", ()),
         )
 
@@ -247,6 +252,7 @@ class _Parts:
         if self._dht is not None:
             yield from self._dht.loops()
         yield from self._states.loops()
+        yield "advice", self._advising.run(core.storage, core.database)
         yield "records", self._record.run()
         yield (
             "states",
@@ -305,6 +311,7 @@ class _Parts:
         self._states.note_cameras()
 
     def _camera_removed(self, name: str) -> None:
+        self._advising.forget(name)
         self._projection.forget_camera(name)
         self._states.note_cameras()
 

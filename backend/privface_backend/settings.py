@@ -27,9 +27,11 @@ from privface_backend.bridge.settings import (
     BridgeSettings,
     CameraFeed,
     camera_name_problem,
+    target_rule,
 )
 from privface_backend.domain.camera_address import read_allowed_address
 from privface_backend.domain.decision import Naming
+from privface_backend.domain.privacy import CLEAR_METHOD
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
@@ -173,6 +175,7 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("server", "body_megabytes"): between(1, 4096),
     ("engines", "backend"): one_of("onnx", "tensorflow", "pytorch"),
     ("privacy", "ladder"): _ladder,
+    ("privacy", "target"): target_rule,
     ("pipeline", "working_size"): between(160, 3840),
     ("pipeline", "waiting"): between(1, 1000),
     ("pipeline", "picture_megabytes"): between(1, 1024),
@@ -316,7 +319,9 @@ def _engine_problems(settings: Settings, given: Mapping[Name, Any]) -> Iterator[
     privacy = settings.privacy
     if privacy.method not in (methods := registry.names(EngineKind.ANONYMIZER)):
         yield ("privacy", "method"), f"expected one of {', '.join(methods)}"
-    elif privacy != replace(PrivacySettings(), ladder=privacy.ladder, require_client=privacy.require_client):
+    elif privacy != replace(
+        PrivacySettings(), ladder=privacy.ladder, require_client=privacy.require_client, target=privacy.target
+    ):
         context = EngineContext(weights=WeightsStore(settings.models_dir))
         try:
             registry.create(EngineKind.ANONYMIZER, privacy.method, context).validate(privacy.parameter)
@@ -348,7 +353,11 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
         if method not in methods:
             yield (*key, "method"), f"expected one of {', '.join(methods)}"
             continue
-        try:
-            registry.create(EngineKind.ANONYMIZER, method, context).validate(parameter)
-        except PrivFaceError as error:
-            yield (*key, "parameter"), error.explanation
+        if feed.adaptive and method == CLEAR_METHOD:
+            yield (*key, "adaptive"), "needs another method than none"
+        anonymizer = registry.create(EngineKind.ANONYMIZER, method, context)
+        for option, value in (("parameter", parameter), *feed.limits()):
+            try:
+                anonymizer.validate(value)
+            except PrivFaceError as error:
+                yield (*key, option), error.explanation

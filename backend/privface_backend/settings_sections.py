@@ -7,6 +7,7 @@ from pathlib import Path
 
 from privface_backend.domain.frames import WORKING_SIZE
 from privface_backend.domain.privacy import LADDER
+from privface_backend.domain.strength_advice import DEFAULT_TARGET
 from privface_backend.protocol import DEFAULT_PORT
 
 
@@ -32,12 +33,14 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacySettings:
-    """How a frame is anonymized that came clear, and at which strengths r enrollment makes templates."""
+    """How a frame is anonymized that came clear, and at which strengths r enrollment makes templates. ``target``: the r
+    that cameras are advised for the near faces; 0: nothing is advised."""
 
     method: str = "gaussian"
     parameter: int = 17
     require_client: bool = False
     ladder: tuple[float, ...] = LADDER
+    target: float = DEFAULT_TARGET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

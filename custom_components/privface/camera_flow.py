@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     EntitySelector,
     EntitySelectorConfig,
     NumberSelectorMode,
@@ -22,15 +23,18 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.util import slugify
 
-from .anonymize import METHODS, AnonymizationError
+from .anonymize import METHODS, AnonymizationError, Method
 from .const import (
+    CONF_ADAPTIVE,
     CONF_BURST,
     CONF_CAMERA,
     CONF_CONDITION,
     CONF_CONDITION_STATES,
     CONF_COOLDOWN,
     CONF_INTERVAL,
+    CONF_LEAST,
     CONF_METHOD,
+    CONF_MOST,
     CONF_PARAMETER,
     CONF_RECOGNITION,
     CONF_SPACING,
@@ -174,19 +178,49 @@ class CameraFlow(ConfigSubentryFlow):
                 errors[CONF_PARAMETER] = "bad_parameter"
             else:
                 self._chosen[CONF_PARAMETER] = user_input[CONF_PARAMETER]
-                return await self.async_step_looks()
-        slider = whole_number(method.minimum, method.useful, step=method.step, mode=NumberSelectorMode.SLIDER)
-        schema = vol.Schema({vol.Required(CONF_PARAMETER, default=method.default): slider})
+                if not user_input.get(CONF_ADAPTIVE, False):
+                    return await self.async_step_looks()
+                self._chosen[CONF_ADAPTIVE] = True
+                return await self.async_step_limits()
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_PARAMETER, default=method.default): _slider(method),
+                vol.Optional(CONF_ADAPTIVE): BooleanSelector(),
+            }
+        )
         known = self._known if self._known.get(CONF_METHOD) == method.name else None
         return self.async_show_form(
             step_id=method.name,
             data_schema=self.add_suggested_values_to_schema(schema, user_input or known),
             errors=errors,
+            description_placeholders={**_describe_range(method), "camera": self._title},
+            last_step=False,
+        )
+
+    async def async_step_limits(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Choose between which strengths the backend's advice is followed."""
+        method = METHODS[self._chosen[CONF_METHOD]]
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = _check_limits(method, user_input)
+            if not errors:
+                self._chosen |= user_input
+                return await self.async_step_looks()
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_LEAST, default=self._chosen[CONF_PARAMETER]): _slider(method),
+                vol.Required(CONF_MOST, default=method.useful): _slider(method),
+            }
+        )
+        known = self._known if self._known.get(CONF_METHOD) == method.name else None
+        return self.async_show_form(
+            step_id="limits",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input or known),
+            errors=errors,
             description_placeholders={
+                **_describe_range(method),
                 "camera": self._title,
-                "minimum": str(method.minimum),
-                "maximum": str(method.useful),
-                "step": str(method.step),
+                "parameter": str(self._chosen[CONF_PARAMETER]),
             },
             last_step=False,
         )
@@ -258,6 +292,28 @@ class CameraFlow(ConfigSubentryFlow):
                 self._get_entry(), subentry, title=self._title, data={**self._chosen, **kept}
             )
         return self.async_create_entry(title=self._title, data=self._chosen, unique_id=camera_name(self._title))
+
+
+def _slider(method: Method) -> vol.All[int]:
+    """A field for a method's parameter."""
+    return whole_number(method.minimum, method.useful, step=method.step, mode=NumberSelectorMode.SLIDER)
+
+
+def _describe_range(method: Method) -> dict[str, str]:
+    return {"minimum": str(method.minimum), "maximum": str(method.useful), "step": str(method.step)}
+
+
+def _check_limits(method: Method, given: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the limits."""
+    errors = {}
+    for key in (CONF_LEAST, CONF_MOST):
+        try:
+            method.validate(given[key])
+        except AnonymizationError:
+            errors[key] = "bad_parameter"
+    if not errors and given[CONF_LEAST] > given[CONF_MOST]:
+        errors[CONF_MOST] = "limits_crossed"
+    return errors
 
 
 def camera_name(title: str) -> str:

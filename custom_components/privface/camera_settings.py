@@ -6,15 +6,18 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigSubentry
 
-from .anonymize import Strength
+from .anonymize import METHODS, Limits, Strength
 from .const import (
+    CONF_ADAPTIVE,
     CONF_BURST,
     CONF_CAMERA,
     CONF_CONDITION,
     CONF_CONDITION_STATES,
     CONF_COOLDOWN,
     CONF_INTERVAL,
+    CONF_LEAST,
     CONF_METHOD,
+    CONF_MOST,
     CONF_PARAMETER,
     CONF_RECOGNITION,
     CONF_SPACING,
@@ -30,12 +33,14 @@ from .const import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraSettings:
-    """What is set for a camera, times in seconds."""
+    """What is set for a camera, times in seconds. ``limits``: between which the strength follows the backend's advice;
+    None: it doesn't."""
 
     name: str
     title: str
     entity_id: str
     strength: Strength
+    limits: Limits | None
     recognition: bool
     interval: int
     triggers: tuple[str, ...]
@@ -49,11 +54,13 @@ class CameraSettings:
     def from_subentry(cls, subentry: ConfigSubentry) -> CameraSettings:
         """Read a camera's subentry."""
         data: Mapping[str, Any] = subentry.data
+        strength = Strength(method=data.get(CONF_METHOD, DEFAULT_METHOD), parameter=int(data[CONF_PARAMETER]))
         return cls(
             name=subentry.unique_id or subentry.subentry_id,
             title=subentry.title,
             entity_id=data[CONF_CAMERA],
-            strength=Strength(method=data.get(CONF_METHOD, DEFAULT_METHOD), parameter=int(data[CONF_PARAMETER])),
+            strength=strength,
+            limits=_read_limits(data, strength),
             recognition=bool(data.get(CONF_RECOGNITION, True)),
             interval=int(data.get(CONF_INTERVAL, DEFAULT_INTERVAL)),
             triggers=tuple(data.get(CONF_TRIGGERS, ())),
@@ -63,3 +70,10 @@ class CameraSettings:
             condition=data.get(CONF_CONDITION),
             condition_states=tuple(data.get(CONF_CONDITION_STATES, DEFAULT_CONDITION_STATES)),
         )
+
+
+def _read_limits(data: Mapping[str, Any], strength: Strength) -> Limits | None:
+    if not data.get(CONF_ADAPTIVE, False) or strength.method not in METHODS:
+        return None
+    least = int(data.get(CONF_LEAST, strength.parameter))
+    return Limits(least=least, most=max(least, int(data.get(CONF_MOST, METHODS[strength.method].useful))))

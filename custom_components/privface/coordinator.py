@@ -17,6 +17,7 @@ from homeassistant.util import dt as dt_util
 from . import issues
 from .anonymize import WORKING_SIZE
 from .api import (
+    Advice,
     ApiVersionError,
     AuthenticationError,
     CameraState,
@@ -43,6 +44,7 @@ _POLL = timedelta(seconds=60)
 _FIRST_SNAPSHOT_SECONDS = 10.0
 _VERSION_RETRY_SECONDS = 300.0
 _REMEMBERED_EVENTS = 256
+_MOST_ADVICE = 256
 
 
 @dataclass(kw_only=True)
@@ -78,6 +80,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         self._first_snapshot: asyncio.Future[None] = hass.loop.create_future()
         self._event_callbacks: list[Callable[[Event], None]] = []
         self._told: dict[str, Event] = {}
+        self._advice: dict[str, Advice] = {}
         self._cancel_timer: CALLBACK_TYPE | None = None
 
     @property
@@ -184,6 +187,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         now = dt_util.utcnow()
         first = not self._first_snapshot.done()
         self.household.take_snapshot(snapshot, now)
+        self._advice = {camera.camera: camera.advice for camera in snapshot.cameras if camera.advice is not None}
         self.is_connected = True
         if first:
             self._first_snapshot.set_result(None)
@@ -224,6 +228,20 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         """Take over who is enrolled."""
         self.household.set_people(people)
         self.async_changed()
+
+    @callback
+    def advice(self, camera: str, advice: Advice | None) -> None:
+        """Take how strongly a camera's frames should be anonymized."""
+        if advice is None:
+            self._advice.pop(camera, None)
+        elif camera in self._advice or len(self._advice) < _MOST_ADVICE:
+            self._advice[camera] = advice
+        self.async_changed()
+
+    def advised_kernel(self, camera: str) -> int | None:
+        """The kernel size that the backend advised last for a camera; None: it advises nothing."""
+        advice = self._advice.get(camera)
+        return None if advice is None else advice.kernel
 
     @callback
     def disconnected(self, error: ClientError) -> None:

@@ -61,6 +61,7 @@ def _describe_camera(looks: CameraLooks, data: Any) -> dict[str, Any]:
     return {
         "settings": async_redact_data(dict(data), _REDACTED),
         "enabled": looks.enabled,
+        "parameter": looks.strength.parameter,
         "sent": looks.sent,
         "skipped": looks.skipped,
         "reason": looks.reason,

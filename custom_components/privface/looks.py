@@ -16,7 +16,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.event import async_call_later, async_track_state_change_event, async_track_time_interval
 from homeassistant.util import dt as dt_util
 
-from .anonymize import AnonymizationError, AnonymizedPicture, Strength, anonymize
+from .anonymize import AnonymizationError, AnonymizedPicture, Strength, anonymize, follow
 from .api import (
     AppliedBy,
     ClientError,
@@ -115,6 +115,13 @@ class CameraLooks:
     def enabled(self) -> bool:
         """Whether the camera may be looked through at all."""
         return self.settings.recognition
+
+    @property
+    def strength(self) -> Strength:
+        """How strongly the next picture is anonymized: as set, or as the backend advises within the user's limits."""
+        settings, coordinator = self.settings, self._coordinator
+        kernel = coordinator.advised_kernel(settings.name)
+        return follow(settings.strength, settings.limits, kernel, current=coordinator.is_connected)
 
     @callback
     def async_start(self) -> None:
@@ -237,7 +244,7 @@ class CameraLooks:
         settings, captured_at, started = self.settings, dt_util.utcnow(), time.monotonic()
         try:
             clear = await async_camera_picture(self.hass, settings.entity_id)
-            picture = await self.hass.async_add_executor_job(self._anonymize, clear, settings.strength)
+            picture = await self.hass.async_add_executor_job(self._anonymize, clear, self.strength)
             if not self._may_look(trigger):
                 return
             card = _make_card(settings, picture, captured_at, trigger, more=more)

@@ -319,6 +319,36 @@ async def test_camera_is_changed(hass: HomeAssistant, entry: MockConfigEntry) ->
     }
 
 
+async def test_the_advice_is_followed_within_limits_that_are_set(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR}, {"parameter": 25, "adaptive": True})
+    assert (result["step_id"], result["errors"]) == ("limits", {})
+    assert suggestions(result) == {"least": 25, "most": METHODS["gaussian"].useful}
+    for bad, errors in (
+        ({"least": 8, "most": 10}, {"least": "bad_parameter", "most": "bad_parameter"}),
+        ({"least": 33, "most": 9}, {"most": "limits_crossed"}),
+    ):
+        result = await answer(hass, result, bad)
+        assert (result["step_id"], result["errors"]) == ("limits", errors)
+        assert suggestions(result) == bad
+    result = await answer(hass, result, {"least": 9.0, "most": 41.0}, {"frames": {}})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    (camera,) = entry.subentries.values()
+    chosen = {"parameter": 25, "adaptive": True, "least": 9, "most": 41}
+    assert camera.data == DATA | chosen
+    assert all(type(camera.data[key]) is int for key in ("least", "most"))
+
+    result = await answer(hass, await begin(hass, entry, camera), {"camera_entity": DOOR})
+    assert suggestions(result) == {"parameter": 25, "adaptive": True}
+    result = await answer(hass, result, suggestions(result))
+    assert suggestions(result) == {"least": 9, "most": 41}
+    result = await answer(hass, result, suggestions(result), {"frames": FRAMES})
+    assert entry.subentries[camera.subentry_id].data == DATA | chosen
+    result = await answer(hass, await begin(hass, entry, camera), {"camera_entity": DOOR}, {"parameter": 17})
+    assert result["step_id"] == "looks"
+    await answer(hass, result, {"frames": FRAMES})
+    assert entry.subentries[camera.subentry_id].data == DATA
+
+
 async def test_changed_camera_must_stay_unique(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     add_camera(hass, entry, "Yard", camera_entity=YARD)
     camera = add_camera(hass, entry, "Front door")
@@ -372,7 +402,8 @@ async def test_forms_reach_the_browser(
     assert method["selector"]["select"]["options"] == list(METHODS)
 
     form = await post(path, {"camera_entity": DOOR})
-    (parameter,) = form["data_schema"]
+    parameter, adaptive = form["data_schema"]
+    assert (adaptive["name"], adaptive["selector"]) == ("adaptive", {"boolean": {}})
     slider = parameter["selector"]["number"]
     gaussian = METHODS["gaussian"]
     assert (slider["min"], slider["max"], slider["step"]) == (gaussian.minimum, gaussian.useful, gaussian.step)

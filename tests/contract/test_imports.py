@@ -35,7 +35,7 @@ ORDER: Final = (
     ("rest", "mqtt", "dht", "discovery", "evaluation"),
     ("bridge",),
     ("frigate",),
-    ("core",),
+    ("core", "advising"),
     ("starting",),
     ("app",),
     ("handover",),

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Protocol
 
+from privface_backend.bridge.adaptive import limits_of
 from privface_backend.bridge.anonymizing import Workshop
 from privface_backend.bridge.deliver import Deliver
 from privface_backend.bridge.gate import GateRules
@@ -177,7 +178,9 @@ class Bridge:
         task.add_done_callback(self._tasks.discard)
 
     def _add(self, camera: str, feed: CameraFeed | None) -> None:
-        line = CameraLine(camera, _rules(feed), self._strength(feed), self._parts, enabled=feed is None or feed.enabled)
+        own = self._strength(feed)
+        enabled, limits = feed is None or feed.enabled, limits_of(feed, own)
+        line = CameraLine(camera, _rules(feed), own, self._parts, enabled=enabled, limits=limits)
         self._lines[camera] = line
         if self._backend is not None:
             self._backend.introduce(line)

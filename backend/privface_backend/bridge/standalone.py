@@ -43,6 +43,11 @@ def check_standalone(settings: Settings) -> None:
         problems.append("bridge.backend: the backend's address is missing, such as http://192.168.1.20:8090")
     if not settings.cameras and not settings.bridge.topics and not settings.frigate.enabled:
         problems.append("cameras, bridge.topics: there is no camera to take pictures from")
+    for camera, feed in settings.cameras.items():
+        if feed.target is not None:
+            problems.append(f"cameras.{camera}.target: is the backend's to set, there or over REST")
+        if feed.adaptive and broker_of(settings) is None:
+            problems.append(f"cameras.{camera}.adaptive: the backend's advice comes over MQTT: mqtt.host is needed")
     needs_broker = (
         settings.bridge.topics
         or settings.frigate.enabled

@@ -45,6 +45,8 @@ NO_ACTS: Final = frozenset(
         "version",
         # The service tells of what it is asked for.
         "calibrate",
+        # A picture of the user's own, which nobody is looked for in.
+        "show",
         # Pictures that are measured; of who is enrolled, figures only.
         "evaluate household",
         "evaluate pairs",

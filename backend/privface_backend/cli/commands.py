@@ -83,6 +83,48 @@ def identify(
     run_identify(invocation(context), paths, method=method, parameter=privacy, engine=engine, detail=detail)
 
 
+def show(
+    context: typer.Context,
+    picture: Annotated[
+        Path | None, typer.Argument(metavar="PICTURE", help="A picture of your own.", show_default=False)
+    ] = None,
+    *,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of this camera: its strength, and a picture if none is named.", show_default=False
+        ),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another method than the one that is set.", show_default=False)
+    ] = None,
+    parameter: Annotated[
+        int | None, typer.Option(metavar="K", help="The method's parameter to show.", show_default=False)
+    ] = None,
+    relative: Annotated[
+        float | None, typer.Option(metavar="R", help="The r of the largest face to show.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.png", help="Draw it, for your eyes only.", show_default=False),
+    ] = None,
+    no_clear: Annotated[bool, typer.Option("--no-clear", help="Leave the clear picture out.")] = False,
+) -> None:
+    """Say, and draw, what a viewer could see of the faces in a picture at a strength."""
+    from privface_backend.cli.show import ShowWish, run_show  # noqa: PLC0415  # see the module's docstring
+
+    wish = ShowWish(
+        picture=picture,
+        camera=camera,
+        method=method,
+        parameter=parameter,
+        relative=relative,
+        output=output,
+        clear=not no_clear,
+    )
+    run_show(invocation(context), wish)
+
+
 def watch(
     context: typer.Context,
     *,
@@ -175,7 +217,7 @@ def version(context: typer.Context) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add all commands, in the order of the help."""
-    for command in (serve, bridge, enroll, identify, watch, correct, explain, calibrate, doctor, demo, version):
+    for command in (serve, bridge, enroll, identify, show, watch, correct, explain, calibrate, doctor, demo, version):
         app.command(epilog=ANYWHERE)(command)
     groups = (
         ("people", people),

@@ -121,6 +121,7 @@ class MqttLink:
             self.topics.camera_state(slug),
             self.topics.camera_enabled(slug),
             self.topics.camera_privacy(slug),
+            self.topics.camera_advice(slug),
         ):
             self.retain(topic, b"")
 

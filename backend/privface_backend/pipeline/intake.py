@@ -17,6 +17,7 @@ from privface_backend.events import Bus, Message
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
+from privface_backend.pipeline.identification import Judgement
 from privface_backend.pipeline.live_visits import VisitUpdate, follow_visit
 from privface_backend.pipeline.recognition import Recognition, Timed
 from privface_backend.pipeline.statements import explain, make_event
@@ -48,9 +49,18 @@ class Record(Protocol):
     def __call__(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]], /) -> None: ...
 
 
+class Learn(Protocol):
+    """Learns from a live frame of a camera, and from what it made of visits."""
+
+    def __call__(
+        self, judgement: Judgement, card: FrameCard, updates: Sequence[VisitUpdate], now: datetime, /
+    ) -> None: ...
+
+
 class Intake:
     """Takes frames in. ``record`` keeps events; ``clock`` gives aware times; ``wake`` is called when the time of the
-    next thing to do may have changed; ``gate`` raises where no camera's frame may be looked at now."""
+    next thing to do may have changed; ``gate`` raises where no camera's frame may be looked at now; ``learn`` sees
+    every live frame."""
 
     def __init__(
         self,
@@ -66,6 +76,7 @@ class Intake:
         strangers: Strangers | None = None,
         wake: Callable[[], None] = lambda: None,
         gate: Callable[[], None] = lambda: None,
+        learn: Learn | None = None,
     ) -> None:
         self._recognition: Final = recognition
         self._index: Final = index
@@ -78,6 +89,7 @@ class Intake:
         self._strangers: Final = strangers
         self._wake: Final = wake
         self._gate: Final = gate
+        self._learn: Final = learn
         self._visits: Final = self._make_visits()
 
     def _make_visits(self) -> Visits:
@@ -161,9 +173,12 @@ class Intake:
             PrivFaceError: ``overloaded``: the camera is new, and there are too many.
         """
         self._cameras.note_source(card.camera, card.source)
+        now = self._clock()
         updates = self._visits.take(
-            timed.judgement, card, timed.latency_ms, now=self._clock(), ranker=self._recognition.ranking()
+            timed.judgement, card, timed.latency_ms, now=now, ranker=self._recognition.ranking()
         )
+        if self._learn is not None:
+            self._learn(timed.judgement, card, updates, now)
         events = self._tell_updates(updates, live=True)
         self._wake()
         return Seen(timed=timed, card=card, events=events, updates=updates)

@@ -17,7 +17,8 @@ from privface_backend.tasks import poll
 
 _LOGGER: Final = logging.getLogger(__name__)
 _KEEP_SECONDS: Final = 5.0
-_CAMERAS: Final = "cameras"
+CAMERAS_META: Final = "cameras"
+"""Under which name of the database's single values the cameras' settings are kept."""
 _SIGHTINGS: Final = "sightings"
 
 
@@ -37,7 +38,7 @@ class StateKeeper:
     async def restore(self, take_people: Callable[[], None]) -> None:
         """Take over what an earlier run kept. ``take_people`` is called between cameras and people's sightings, which
         only hold for those who are enrolled."""
-        if kept := await self._storage.call(self._database.get_meta, _CAMERAS):
+        if kept := await self._storage.call(self._database.get_meta, CAMERAS_META):
             self._cameras.restore(json.loads(kept))
         take_people()
         if kept := await self._storage.call(self._database.get_meta, _SIGHTINGS):
@@ -57,7 +58,7 @@ class StateKeeper:
             self._camera_set.clear()
             if (settings := self._cameras.settings()) != kept:
                 try:
-                    await self._storage.call(self._database.set_meta, _CAMERAS, json.dumps(settings), secret=True)
+                    await self._storage.call(self._database.set_meta, CAMERAS_META, json.dumps(settings), secret=True)
                 except PrivFaceError as error:
                     _LOGGER.warning("The cameras' settings are not kept: %s", error.message)
                 kept = settings

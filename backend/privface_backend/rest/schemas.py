@@ -19,6 +19,7 @@ from privface_backend.protocol import (
     Scope,
     StreamMessage,
 )
+from privface_backend.rest.advice_schemas import CAMERA_ADVICE
 from privface_backend.rest.operations import Schema, component
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -319,6 +320,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         | {
             "enabled": _FLAG,
             "parameter": {**_INTEGER_OR_NULL, "description": "Its own privacy parameter; null: the default's."},
+            **CAMERA_ADVICE,
             "frames": _COUNT,
             "skipped": _COUNT,
         }
@@ -326,8 +328,8 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     "Cameras": record({"cameras": list_of(component("Camera"))}),
     "RemovedCamera": record({"camera": _TEXT, "removed": {"const": True}}),
     "CameraSettings": record(
-        {"enabled": _FLAG, "parameter": _INTEGER_OR_NULL},
-        optional=("enabled", "parameter"),
+        {"enabled": _FLAG, "parameter": _INTEGER_OR_NULL, "target": _NUMBER_OR_NULL},
+        optional=("enabled", "parameter", "target"),
     ),
     "MasterKey": record({"key": {**_TEXT, "description": "As `privface key new` prints it."}}),
     "KeyId": record({"key": {**_TEXT, "description": "The id of the master key."}}),
@@ -404,9 +406,11 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             _message(StreamMessage.EVENT, {"event": component("Event")}),
             _message(StreamMessage.STATE, {"state": {"anyOf": [component("PersonState"), component("CameraState")]}}),
             _message(StreamMessage.PEOPLE, {"people": list_of(component("Person"))}),
+            _message(StreamMessage.ADVICE, {"camera": _TEXT, "advice": CAMERA_ADVICE["advice"]}),
         ],
-        "description": "hello and snapshot come first; then event, state (of a person or a camera) and people (who is "
-        "enrolled) as they come. resync is a new snapshot, after messages were dropped for a slow listener.",
+        "description": "hello and snapshot come first; then event, state (of a person or a camera), people (who is "
+        "enrolled) and advice (how strongly a camera's frames should be anonymized) as they come. resync is a new "
+        "snapshot, after messages were dropped for a slow listener.",
     },
     "StreamAuth": record({"type": {"const": "auth"}, "token": _TEXT}),
 }

@@ -23,6 +23,7 @@ from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.lane import Lane
 from privface_backend.pipeline.recognition import Recognition
 from privface_backend.plugins.registry import Registry
+from privface_backend.protocol import Advice
 from privface_backend.settings import Settings
 from privface_backend.storage.database import StorageThread
 from privface_backend.storage.events import EventLog
@@ -88,7 +89,7 @@ class WebhookCounts(Protocol):
 class Services:
     """The parts of a running backend. ``weights`` tells of each weights file whether it is there, ``key_id`` the id of
     the master key, ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was
-    sent."""
+    sent, ``advice`` of a camera how strongly its frames should be anonymized."""
 
     settings: Settings
     instance_id: str
@@ -115,6 +116,7 @@ class Services:
     trouble: Callable[[], PrivFaceError | None] = lambda: None
     webhooks: Callable[[], Sequence[WebhookCounts]] = tuple
     key_id: Callable[[], str] = str
+    advice: Callable[[str], Advice | None] = lambda _camera: None
 
 
 SERVICES = web.AppKey("services", Services)

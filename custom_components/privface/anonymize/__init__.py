@@ -2,6 +2,7 @@
 
 from .crop import crop_face
 from .errors import AnonymizationError
+from .following import Limits, follow
 from .method import Method
 from .strength import METHODS, Strength
 from .work import WORKING_SIZE, AnonymizedPicture, anonymize, anonymize_versions
@@ -11,9 +12,11 @@ __all__ = [
     "WORKING_SIZE",
     "AnonymizationError",
     "AnonymizedPicture",
+    "Limits",
     "Method",
     "Strength",
     "anonymize",
     "anonymize_versions",
     "crop_face",
+    "follow",
 ]

@@ -114,6 +114,7 @@ class StreamMessage(_WireEnum):
     EVENT = "event"
     PEOPLE = "people"
     STATE = "state"
+    ADVICE = "advice"
     RESYNC = "resync"
     UNKNOWN = "unknown"
 
@@ -281,6 +282,63 @@ class Privacy:
             relative=None if relative is None else _finite(relative, "privacy.relative"),
             applied_by=AppliedBy(data.get("applied_by", "nobody")),
         )
+
+
+LARGEST_KERNEL: Final = 255
+"""The largest kernel size of a gaussian blur that anybody may ask for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """How strongly a camera's frames should be anonymized for the faces that were seen there.
+
+    ``kernel``: of a gaussian blur, odd; other methods take the parameter that is as strong. ``target``: the r that it
+    keeps for the near faces. ``faces``: how many the advice stands on. ``widths``: of the far, the middle and the near
+    faces (quantiles 10, 50 and 90 %) in pixels of the working size; ``relative``: their r at that kernel.
+    """
+
+    kernel: int
+    target: float
+    faces: int
+    widths: tuple[float, float, float]
+    relative: tuple[float, float, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kernel": self.kernel,
+            "target": round(self.target, 5),
+            "faces": self.faces,
+            "widths": [round(width, 1) for width in self.widths],
+            "relative": [round(relative, 5) for relative in self.relative],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read an advice.
+
+        Raises:
+            WireError: a key has the wrong shape, or the kernel is none: even, or beyond ``LARGEST_KERNEL``.
+        """
+        kernel, faces = data.get("kernel"), data.get("faces")
+        if type(kernel) is not int or not 1 <= kernel <= LARGEST_KERNEL or kernel % 2 == 0:
+            raise WireError("advice.kernel", f"an odd whole number, 1 to {LARGEST_KERNEL}")
+        if type(faces) is not int or faces < 0:
+            raise WireError("advice.faces", "a whole number")
+        return cls(
+            kernel=kernel,
+            target=_finite(data.get("target"), "advice.target"),
+            faces=faces,
+            widths=_three(data, "widths"),
+            relative=_three(data, "relative"),
+        )
+
+
+def _three(data: Mapping[str, Any], key: str) -> tuple[float, float, float]:
+    values = data.get(key)
+    if not isinstance(values, list) or len(values) != 3:
+        raise WireError(f"advice.{key}", "three numbers")
+    far, middle, near = (_finite(value, f"advice.{key}") for value in values)
+    return far, middle, near
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
