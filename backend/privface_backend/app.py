@@ -33,16 +33,18 @@ from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.showing import Showing
 from privface_backend.mqtt.topics import Command
 from privface_backend.pipeline.cameras import Camera, Cameras
+from privface_backend.pipeline.forgetting import LiveForgetting, nothing_heard
 from privface_backend.pipeline.household import CameraState, Household, PersonState
 from privface_backend.pipeline.intake import Intake, VisitSettings
 from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visits import VisitTiming
-from privface_backend.plugins.ports import EngineContext, Sink
+from privface_backend.plugins.ports import EngineContext, Forgets, Sink
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import Event, StreamMessage
 from privface_backend.rest.services import Services
 from privface_backend.settings import Settings
+from privface_backend.storage.erasures import SIGHTINGS
 from privface_backend.tasks import (
     FIRST_RETRY,
     Told,
@@ -52,8 +54,6 @@ from privface_backend.tasks import (
     in_background,
     keep_starting,
     poll,
-    purge_events,
-    purge_memory,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ _LOGGER: Final = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 2.0
 _KEEP_SECONDS: Final = 5.0
 _CAMERAS: Final = "cameras"
-_SIGHTINGS: Final = "sightings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +163,7 @@ class _Parts:
         self._services: Final = self._make_services()
         self._dht: Final = Dht(self._services, self._started) if settings.dht.enabled else None
         self._sinks: Final = self._make_sinks()
+        self._forgetting: Final = self._make_forgetting()
         core.gallery.on_change(self._take_people)
         self._bus.call(self._to_mqtt)
         self._bus.call(self._to_sinks)
@@ -179,6 +179,17 @@ class _Parts:
             name: core.registry.create(EngineKind.SINK, name, EngineContext(weights=core.weights, options=own))
             for name, own in options.items()
         }
+
+    def _make_forgetting(self) -> LiveForgetting:
+        showing = self._showing
+        queues = (*showing.links, self._intake, *(() if self._dht is None else (self._dht.link,)))
+        return LiveForgetting(
+            records=self._core.records,
+            bus=self._bus,
+            queues=(*queues, *(sink for sink in self._sinks.values() if isinstance(sink, Forgets))),
+            links=showing.links,
+            heard=showing.left_overs.heard.wait if self._mqtt.enabled else nothing_heard,
+        )
 
     def _make_bridge(self) -> Bridge | None:
         """The bridge, where cameras are set for it; not where it runs as a process of its own."""
@@ -212,7 +223,7 @@ class _Parts:
         if kept := await self._core.storage.call(self._core.database.get_meta, _CAMERAS):
             self._cameras.restore(json.loads(kept))
         self._take_people()
-        if kept := await self._core.storage.call(self._core.database.get_meta, _SIGHTINGS):
+        if kept := await self._core.storage.call(self._core.database.get_meta, SIGHTINGS):
             self._household.restore(json.loads(kept))
         await self._keeper.load()
 
@@ -237,6 +248,9 @@ class _Parts:
             tokens=core.tokens,
             bus=self._bus,
             broker=self._link,
+            records=core.records,
+            retention=core.retention,
+            forgotten=lambda person_id, seconds: self._forgetting.wait(person_id, seconds),  # noqa: PLW0108  # made later
             weights=self._weights,
             trouble=lambda: self._trouble,
             webhooks=lambda: getattr(self._sinks.get("webhook"), "counters", ()),
@@ -271,15 +285,8 @@ class _Parts:
         yield "visits", self._keeper.run()
         yield "sightings", self._keep_sightings()
         yield "gallery", poll(core.gallery.poll, _POLL_SECONDS, "Reading the gallery")
-        yield (
-            "retention",
-            purge_events(
-                lambda moment: core.storage.call(core.events.purge, moment),
-                core.clock,
-                core.settings.retention.event_days,
-            ),
-        )
-        yield "memory", purge_memory(core.memory.purge, core.settings.memory.hours)
+        yield "retention", core.retention.run(core.settings.retention.purge_hours)
+        yield "forgetting", self._forgetting.run()
         if core.settings.gallery.folder is not None:
             yield "folder", self._watch(core.settings.gallery.folder)
         if self._bridge is not None:
@@ -319,15 +326,17 @@ class _Parts:
 
     def _append(self, told: Sequence[Told]) -> None:
         # A frame that was looked at while a person was forgotten must not bring them back.
-        people = self._core.index.snapshot.names
-        kept = [(event, why) for event, why in told if event.person_id is None or event.person_id in people]
-        reasons = {event.event_id: only_people(why, people) for event, why in kept if why is not None}
-        self._core.events.extend((event for event, _ in kept), reasons)
+        with self._core.events.writing():
+            # Not before: another process may forget somebody between the look and the writing.
+            people = self._core.names()
+            kept = [(event, why) for event, why in told if event.person_id is None or event.person_id in people]
+            reasons = {event.event_id: only_people(why, people) for event, why in kept if why is not None}
+            self._core.events.extend((event for event, _ in kept), reasons)
 
     def _take_people(self) -> None:
         people = self._core.index.snapshot.people
         self._household.set_people({person.id: person.name for person in people})
-        self._projection.set_people(people)
+        self._forgetting.take_people(people, lambda: self._projection.set_people(people))
         self._bus.tell(Message(StreamMessage.PEOPLE, {"people": [person.to_dict() for person in people]}))
         self._intake.tell_states()
         self._wake.set()
@@ -383,7 +392,7 @@ class _Parts:
         async def keep() -> None:
             nonlocal kept
             if (sightings := json.dumps(self._household.keep())) != kept:
-                await self._core.storage.call(self._core.database.set_meta, _SIGHTINGS, sightings)
+                await self._core.storage.call(self._core.database.set_meta, SIGHTINGS, sightings)
                 kept = sightings
 
         try:

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
+from privface_backend.evaluation import CACHE_FOLDER
+from privface_backend.evaluation.cache import FolderCache
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.memory import MemoryService
-from privface_backend.gallery.service import GalleryService
+from privface_backend.gallery.records import Records
+from privface_backend.gallery.retention import Keeping, RetentionService
+from privface_backend.gallery.service import EnrollmentRules, GalleryService
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.lane import Lane, open_lane
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.process import Engines, Process
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules
-from privface_backend.plugins.ports import EngineContext, Weights
+from privface_backend.plugins.ports import EngineContext, GalleryStore, Weights
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode, Privacy
 from privface_backend.settings import Settings
 from privface_backend.settings_sections import EngineSettings
 from privface_backend.storage.database import Database, StorageThread
+from privface_backend.storage.erasures import Erasures
 from privface_backend.storage.events import EventLog
+from privface_backend.storage.retention import Retention
 from privface_backend.storage.tokens import TokenStore
 
 
@@ -84,7 +91,7 @@ def needed_weights(settings: EngineSettings, registry: Registry) -> tuple[str, .
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What enrolling and identifying need."""
+    """What enrolling and identifying need. ``names``: who is enrolled now, asked on the storage's thread."""
 
     settings: Settings
     registry: Registry
@@ -95,7 +102,10 @@ class Core:
     tokens: TokenStore
     gallery: GalleryService
     memory: MemoryService
+    records: Records
+    retention: RetentionService
     index: GalleryIndex
+    names: Callable[[], Mapping[str, str]]
     lane: Lane
     recognition: Recognition
     instance_id: str
@@ -135,7 +145,19 @@ async def open_core(
             store = await storage.call(registry.create, EngineKind.GALLERY, "sqlite", context)
             events = EventLog(database)
             index = GalleryIndex()
-            gallery = GalleryService(store=store, storage=storage, index=index, clock=clock, events=events)
+            erasures = Erasures(database)
+            gallery = GalleryService(
+                store=store,
+                storage=storage,
+                index=index,
+                clock=clock,
+                events=events,
+                erasures=erasures,
+                clear_caches=FolderCache(settings.data_dir / CACHE_FOLDER).clear,
+                rules=EnrollmentRules(
+                    require_consent=settings.enrollment.require_consent, folder=settings.gallery.folder
+                ),
+            )
             await gallery.poll()
             memory = MemoryService(
                 gallery=gallery,
@@ -145,6 +167,19 @@ async def open_core(
                 events=events,
                 clock=clock,
                 keeping=timedelta(hours=settings.memory.hours),
+            )
+            records = Records(
+                gallery=gallery, store=store, storage=storage, events=events, erasures=erasures, clock=clock
+            )
+            retention = RetentionService(
+                retention=Retention(database),
+                storage=storage,
+                memory=memory,
+                keeping=Keeping(
+                    events=timedelta(days=settings.retention.event_days),
+                    nameless=timedelta(days=settings.retention.nameless_days),
+                ),
+                clock=clock,
             )
             recognition = Recognition(
                 lane,
@@ -167,7 +202,10 @@ async def open_core(
                 tokens=TokenStore(database),
                 gallery=gallery,
                 memory=memory,
+                records=records,
+                retention=retention,
                 index=index,
+                names=partial(_names, index, store),
                 lane=lane,
                 recognition=recognition,
                 instance_id=await storage.call(database.instance_id),
@@ -175,6 +213,11 @@ async def open_core(
             )
         finally:
             await storage.call(database.close)
+
+
+def _names(index: GalleryIndex, store: GalleryStore) -> Mapping[str, str]:
+    index.refresh_if_changed(store)
+    return index.snapshot.names
 
 
 def _rules(settings: Settings) -> RecognitionRules:

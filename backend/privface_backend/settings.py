@@ -41,6 +41,7 @@ from privface_backend.settings_sections import (
     DiscoverySettings,
     DropInSettings,
     EngineSettings,
+    EnrollmentSettings,
     GallerySettings,
     LinkSettings,
     LogSettings,
@@ -70,6 +71,7 @@ class Settings:
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     gallery: GallerySettings = field(default_factory=GallerySettings)
+    enrollment: EnrollmentSettings = field(default_factory=EnrollmentSettings)
     decision: DecisionSettings = field(default_factory=DecisionSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
@@ -194,6 +196,8 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("dht", "waiting"): between(1, 1000),
     ("dht", "outbox"): between(1, 10_000),
     ("retention", "event_days"): between(0, 3650),
+    ("retention", "unknown_days"): between(0, 3650),
+    ("retention", "purge_hours"): between(1, 168),
     ("memory", "hours"): between(0, 720),
     ("log", "level"): one_of("debug", "info", "warning", "error"),
     ("bridge", "backend"): _web_address,

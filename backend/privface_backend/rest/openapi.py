@@ -11,6 +11,7 @@ from privface_backend.errors import http_status
 from privface_backend.protocol import ErrorCode
 from privface_backend.rest.memory_schemas import MEMORY_COMPONENTS
 from privface_backend.rest.operations import Answer, Operation, answer_json, component
+from privface_backend.rest.record_schemas import RECORD_COMPONENTS
 from privface_backend.rest.schemas import COMPONENTS
 
 _TAGS: Final = {
@@ -46,7 +47,7 @@ def describe(operations: Iterable[Operation]) -> dict[str, object]:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": dict(paths),
         "components": {
-            "schemas": {**COMPONENTS, **MEMORY_COMPONENTS},
+            "schemas": {**COMPONENTS, **MEMORY_COMPONENTS, **RECORD_COMPONENTS},
             "securitySchemes": {
                 "token": {
                     "type": "http",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,6 +13,8 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.memory import MemoryService
+from privface_backend.gallery.records import Records
+from privface_backend.gallery.retention import RetentionService
 from privface_backend.gallery.service import GalleryService
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
@@ -22,6 +24,7 @@ from privface_backend.pipeline.recognition import Recognition
 from privface_backend.plugins.registry import Registry
 from privface_backend.settings import Settings
 from privface_backend.storage.database import StorageThread
+from privface_backend.storage.erasures import Receipt
 from privface_backend.storage.events import EventLog
 from privface_backend.storage.tokens import TokenStore
 
@@ -84,7 +87,8 @@ class WebhookCounts(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The parts of a running backend. ``weights`` tells of each weights file whether it is there,
-    ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was sent."""
+    ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was sent;
+    ``forgotten`` gives the receipt of somebody who was forgotten, when the broker knows or after so many seconds."""
 
     settings: Settings
     instance_id: str
@@ -103,6 +107,9 @@ class Services:
     events: EventLog
     tokens: TokenStore
     bus: Bus
+    records: Records
+    retention: RetentionService
+    forgotten: Callable[[str, float], Awaitable[Receipt | None]]
     broker: Broker | None = None
     weights: Callable[[], Mapping[str, str]] | None = None
     trouble: Callable[[], PrivFaceError | None] = lambda: None

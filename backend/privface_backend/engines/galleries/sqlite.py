@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, cast
 
+from privface_backend.domain.consent import Consent
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.people import EnrolledFace, Person, same_name
 from privface_backend.domain.privacy import PrivacyLevel
@@ -22,9 +23,16 @@ from privface_backend.storage.schema import sealed
 
 _REVISION: Final = "gallery_revision"
 _PEOPLE: Final = """
-    SELECT people.id, name, people.created_at, count(faces.id), ignored.person_id IS NOT NULL FROM people
+    SELECT people.id, name, people.created_at, count(faces.id), ignored.person_id IS NOT NULL,
+    consents.given_on, consents.note, consents.withdrawn_at FROM people
     LEFT JOIN faces ON faces.person_id = people.id LEFT JOIN ignored ON ignored.person_id = people.id
+    LEFT JOIN consents ON consents.person_id = people.id
     GROUP BY people.id ORDER BY people.created_at, people.rowid
+"""
+_PUT_CONSENT: Final = """
+    INSERT INTO consents (person_id, given_on, note, withdrawn_at, digest) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (person_id) DO UPDATE SET given_on = excluded.given_on, note = excluded.note,
+    withdrawn_at = excluded.withdrawn_at, digest = excluded.digest
 """
 _FACES: Final = """
     SELECT id, person_id, created_at, source, folder, picture_digest FROM faces
@@ -62,8 +70,9 @@ class SqliteGalleryStore:
                 created_at=datetime.fromisoformat(created_at),
                 faces=faces,
                 ignored=bool(ignored),
+                consent=_consent(*consent),
             )
-            for person_id, name, created_at, faces, ignored in self._database.rows(_PEOPLE)
+            for person_id, name, created_at, faces, ignored, *consent in self._database.rows(_PEOPLE)
         )
 
     def add_person(self, person: Person, *, allow_duplicate: bool = True) -> bool:
@@ -104,6 +113,20 @@ class SqliteGalleryStore:
                 )
             if ignored != bool(changed):
                 count_up(connection, _REVISION)
+        return True
+
+    def set_consent(self, person_id: str, consent: Consent) -> bool:
+        until = None if consent.withdrawn_at is None else to_text(consent.withdrawn_at)
+        with self._database.transaction(durable=True) as connection:
+            if connection.execute("SELECT 1 FROM people WHERE id = ?", (person_id,)).fetchone() is None:
+                return False
+            if connection.execute("SELECT 1 FROM consents WHERE person_id = ?", (person_id,)).fetchone():
+                # The note that is replaced may have said something about them.
+                self._database.scrub()
+            connection.execute(
+                _PUT_CONSENT, sealed("consents", person_id, consent.given_on.isoformat(), consent.note, until)
+            )
+            count_up(connection, _REVISION)
         return True
 
     def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]:
@@ -172,6 +195,16 @@ class SqliteGalleryStore:
             count_up(connection, _REVISION)
         self._database.scrub()
         return True
+
+
+def _consent(given_on: str | None, note: str, withdrawn_at: str | None) -> Consent | None:
+    if given_on is None:
+        return None
+    return Consent(
+        given_on=date.fromisoformat(given_on),
+        note=note,
+        withdrawn_at=None if withdrawn_at is None else datetime.fromisoformat(withdrawn_at),
+    )
 
 
 def _insert_face(connection: sqlite3.Connection, face: EnrolledFace) -> None:
