@@ -188,6 +188,7 @@ class _Parts:
             bus=self._bus,
             queues=(*queues, *(sink for sink in self._sinks.values() if isinstance(sink, Forgets))),
             links=showing.links,
+            left_over=showing.tell_forgotten,
             heard=showing.left_overs.heard.wait if self._mqtt.enabled else nothing_heard,
         )
 

@@ -65,7 +65,14 @@ async def test_who_takes_it_back_is_not_enrolled_any_more_whatever_is_set(tmp_pa
 
 @pytest.mark.parametrize(
     "document",
-    [{}, {"date": "2999-01-01"}, {"date": "yesterday"}, {"date": 20261101}, {"date": "2026-W01-1"}]
+    [
+        {},
+        {"date": "2999-01-01"},
+        {"date": "yesterday"},
+        {"date": 20261101},
+        {"date": "20261101"},
+        {"date": "2026-W01-1"},
+    ]
     + [{"date": "2026-11-01", "note": note} for note in ("a" * 501, "a\x00b", 7)],
 )
 async def test_what_is_no_consent(tmp_path: Path, document: dict[str, object]) -> None:
@@ -79,10 +86,10 @@ async def test_strangers_and_drop_in_routes_are_held_to_it_too(tmp_path: Path) -
     dropin = DropInSettings(deepstack=True, compreface=True)
     async with running(tmp_path, enrollment=STRICT, dropin=dropin) as api:
         stranger = await add_stranger(api.backend.core)
-        for what in ("name", "ignore"):
+        for what in ("person", "ignore"):
             reply = await api.call(
                 "POST",
-                f"/api/v1/strangers/{stranger.number}/{what}",
+                f"/api/v1/strangers/{stranger.id}/{what}",
                 pattern=f"/api/v1/strangers/{{stranger}}/{what}",
                 json={"name": "Ada"},
             )

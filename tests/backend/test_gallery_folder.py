@@ -482,6 +482,7 @@ async def test_a_consent_beside_the_pictures_is_put_on_record(folder: Path, tmp_
         put(folder, "Ada/2.jpg")
         reports = await sync(folder, gallery)
         assert {report.path for report in reports if report.error is not None} == {*refused, "Ada/2.jpg"}
+        assert await names(gallery.service) == {"Ada": 1}
 
 
 def withdrawn(consent: Consent) -> Consent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
@@ -10,6 +11,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, to_wire_time
 
 LONGEST_NOTE: Final = 500
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 HOW: Final = (
     "a consent date first: privface people consent PERSON --date YYYY-MM-DD, PUT /api/v1/people/{id}/consent, "
     "or a consent.txt that begins with the date in the person's folder of pictures"
@@ -43,7 +45,7 @@ def read_day(text: object, today: date) -> date:
         PrivFaceError: ``bad_request``: it is no day, or lies ahead.
     """
     try:
-        day = date.fromisoformat(text) if isinstance(text, str) and len(text) == len("2026-11-28") else None
+        day = date.fromisoformat(text) if isinstance(text, str) and _DAY.fullmatch(text) else None
     except ValueError:
         day = None
     if day is None or day > today:

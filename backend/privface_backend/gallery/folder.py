@@ -188,13 +188,16 @@ class _Sync:
     async def _enroll(self, picture: FolderPicture, folder_id: str) -> tuple[FileOutcome, str | None]:
         name = clean_name(picture.name)
         known = self.memory.digests.get(picture.stamp)
-        if known is not None and (before := self._settled(name, known)) is not None:
-            return before
-        consent = await self._consent(picture, name)
+        if known is not None:
+            if (before := self._settled(name, known)) is not None:
+                return before
+            # Without one, a file that hasn't changed is not read again in vain.
+            await self._consent(picture, name)
         data, digest = await asyncio.to_thread(_read, picture, self._longest)
         self.memory.digests[picture.stamp] = digest
         if (before := self._settled(name, digest)) is not None:
             return before
+        consent = await self._consent(picture, name)
         represented = await self._represent(data)
         # Only now: a refused picture leaves no person without faces behind.
         person = await self._gallery.ensure_person(name)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from privface_backend import __version__
 from privface_backend.domain.geometry import Size
-from privface_backend.mqtt.devices import SEEN, Devices, event_attributes
+from privface_backend.mqtt.devices import SEEN, Devices, event_attributes, forgotten_attributes
 from privface_backend.mqtt.outbox import Message
 from privface_backend.mqtt.projection import ShownCamera, ShownPerson
 from privface_backend.mqtt.subscriptions import Listener
@@ -17,6 +18,7 @@ from privface_backend.mqtt.topics import ONLINE, encode_json
 from privface_backend.protocol import Event, Outcome
 
 _LONGEST_WAIT: Final = 2.0
+_FORGOTTEN_LIFETIME: Final = timedelta(minutes=5)
 
 
 class DevicePublisher(Protocol):
@@ -28,7 +30,13 @@ class DevicePublisher(Protocol):
 
     def retain_again(self, prefix: str) -> None: ...
 
+    def publish(self, messages: Iterable[Message], expires_at: datetime, *, person_id: str | None = None) -> None: ...
+
     def listen(self, topic_filter: str, listener: Listener, *, needed: bool = True) -> None: ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _some_seconds() -> float:
@@ -50,13 +58,17 @@ class HomeAssistant:
         enabled: bool,
         engine: str,
         delay: Callable[[], float] = _some_seconds,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._link: Final = link
         self._devices: Final = devices
         self._enabled: Final = enabled
         self._engine: Final = engine
         self._delay: Final = delay
+        self._clock: Final = clock
         self._people: dict[str, ShownPerson] = {}
+        self._cameras: Final[dict[str, ShownCamera]] = {}
+        self._named: Final[dict[str, str | None]] = {}
         self._shown: Final[set[str]] = set()
         self._born: Final = asyncio.Event()
         link.listen(devices.topic("+"), self._hear, needed=enabled)
@@ -80,6 +92,7 @@ class HomeAssistant:
         for person_id, gone in self._people.items():
             if person_id not in now:
                 self._clear(self._devices.person_key(gone))
+                self.tell_forgotten(person_id)
         for person_id, person in now.items():
             if self._people.get(person_id) != person:
                 self._show(self._devices.person_key(person), self._devices.person(person))
@@ -87,11 +100,27 @@ class HomeAssistant:
         state = {"version": __version__, "engine": self._engine, "people": len(now)}
         self._link.publish_state(self._devices.topics.backend_state, state)
 
+    def tell_forgotten(self, person_id: str) -> None:
+        """Take a person off the event entities of cameras, which go on showing their last event: of those whose last
+        one named the person, or came before this run."""
+        if not self._enabled:
+            return
+        now = self._clock()
+        for camera in self._cameras.values():
+            if self._named.get(camera.slug, person_id) == person_id:
+                self._named[camera.slug] = None
+                payload = encode_json(forgotten_attributes(camera.name, now, _FORGOTTEN_LIFETIME))
+                message = Message(self._devices.topics.camera_event(camera.slug), payload)
+                self._link.publish((message,), now + _FORGOTTEN_LIFETIME)
+
     def follow_camera(self, camera: ShownCamera) -> None:
+        self._cameras[camera.name] = camera
         if self._enabled:
             self._show(self._devices.camera_key(camera), self._devices.camera(camera))
 
     def forget_camera(self, camera: ShownCamera) -> None:
+        self._cameras.pop(camera.name, None)
+        self._named.pop(camera.slug, None)
         if self._enabled:
             self._clear(self._devices.camera_key(camera))
 
@@ -101,6 +130,7 @@ class HomeAssistant:
         del frame
         if not self._enabled:
             return ()
+        self._named[camera.slug] = event.person_id
         topics = self._devices.topics
         messages = [
             Message(topics.camera_event(camera.slug), encode_json(event_attributes(event, event.outcome.value)))

@@ -46,6 +46,10 @@ class Showing:
         self.links: Final = (link,) if self._mirror_link is None else (link, self._mirror_link)
         self.projection: Final = MqttProjection(link, lambda: settings.privacy.parameter, followers)
 
+    def tell_forgotten(self, person_id: str) -> None:
+        """Somebody was forgotten while nobody was there to show it."""
+        self._home_assistant.tell_forgotten(person_id)
+
     def loops(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs in the background, by name."""
         yield "home assistant", self._home_assistant.run()

@@ -41,7 +41,8 @@ class _Counts:
 class LiveForgetting:
     """Notices who is gone, drops what waits and names them, and notes in their receipts when the broker knows, too.
 
-    ``links``: the connections to it; ``heard``: waits until it has shown what earlier runs left there.
+    ``links``: the connections to it; ``heard``: waits until it has shown what earlier runs left there; ``left_over``:
+    told of people who were forgotten while no service ran.
     ``run`` is its whole life.
     """
 
@@ -53,12 +54,14 @@ class LiveForgetting:
         queues: Sequence[Forgets],
         links: Sequence[RetainingLink],
         heard: Callable[[], Awaitable[object]],
+        left_over: Callable[[str], None],
     ) -> None:
         self._records: Final = records
         self._bus: Final = bus
         self._queues: Final = tuple(queues)
         self._links: Final = tuple(links)
         self._heard: Final = heard
+        self._left_over: Final = left_over
         self._names: Mapping[str, str] = {}
         self._counts: Final[dict[str, _Counts]] = {}
         self._wake: Final = asyncio.Event()
@@ -124,6 +127,8 @@ class LiveForgetting:
         for person_id in await self._records.uncleared():
             # One who is still in the list was forgotten by another process, and is gone at the next look.
             if person_id not in self._names:
+                if person_id not in self._counts:
+                    self._left_over(person_id)
                 counts = self._counts.get(person_id, _Counts(retained=left_over))
                 await self._records.clear(person_id, retained=counts.retained, waiting=counts.waiting)
                 self._counts.pop(person_id, None)
