@@ -13,6 +13,7 @@ from privface_backend.dht.outbox import Outgoing
 from privface_backend.mqtt.outbox import Message, Outbox, OutgoingEvent
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.settings_push import WebhookSettings
+from privface_backend.settings_sections import DecisionSettings
 from support.backend import ADA, BEN, Api, make_settings, picture, running, until
 from support.hooks import receiving
 from support.ports import free_port
@@ -96,16 +97,18 @@ async def test_a_webhook_that_is_sent_again_later_is_not(tmp_path: Path) -> None
 
 async def test_a_visit_that_goes_on_makes_no_stranger_of_them(tmp_path: Path) -> None:
     headers = {"Content-Type": "image/png", "X-PrivFace-Frame-Card": '{"more": null}'}
-    async with running(tmp_path) as api:
+    async with running(tmp_path, decision=DecisionSettings(settle_seconds=30)) as api:
         ada = await api.create("Ada", ADA)
-        for _ in range(4):
+        for _ in range(2):
             await api.frame("door", picture(ADA), headers=headers)
-        await api.logged(1)
+        ((event,),) = [await api.logged(1)]
+        assert (event["person"], event["phase"]) == ("Ada", "provisional")
         await forget(api, ada)
-        reply = await api.frame("door", picture(ADA), headers=headers)
-        assert reply.document["faces"][0]["outcome"] == "unknown"
+        for _ in range(6):
+            reply = await api.frame("door", picture(ADA), headers=headers)
+            assert reply.document["visits"] == [event["visit_id"]]
         events = await api.logged(1)
-        assert [(event["outcome"], event["person"], event["stranger"]) for event in events] == [("unknown", None, None)]
+        assert {(event["outcome"], event["person"], event["stranger"]) for event in events} == {("unknown", None, None)}
         await api.backend.core.gallery.poll()
         assert (await api.call("GET", "/api/v1/strangers")).document == {"strangers": []}
 
