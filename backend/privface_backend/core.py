@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Contract
@@ -25,9 +24,11 @@ from privface_backend.pipeline.lane import Lane, open_lane
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.process import Engines, Process
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules
-from privface_backend.plugins.ports import EngineContext, GalleryStore, Weights
+from privface_backend.plugins.ports import EngineContext, Weights
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
+from privface_backend.protection.keys import KeyStore
+from privface_backend.protection.settings import open_keys
 from privface_backend.protocol import ErrorCode, Privacy
 from privface_backend.settings import Settings
 from privface_backend.settings_sections import EngineSettings
@@ -91,12 +92,13 @@ def needed_weights(settings: EngineSettings, registry: Registry) -> tuple[str, .
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What enrolling and identifying need. ``names``: who is enrolled now, asked on the storage's thread."""
+    """What enrolling and identifying need."""
 
     settings: Settings
     registry: Registry
     weights: WeightsStore
     database: Database
+    keys: KeyStore
     storage: StorageThread
     events: EventLog
     tokens: TokenStore
@@ -105,7 +107,6 @@ class Core:
     records: Records
     retention: RetentionService
     index: GalleryIndex
-    names: Callable[[], Mapping[str, str]]
     lane: Lane
     recognition: Recognition
     instance_id: str
@@ -139,7 +140,8 @@ async def open_core(
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     weights = weights or WeightsStore(settings.models_dir)
     async with StorageThread() as storage, open_lane(settings.pipeline.waiting) as lane:
-        database = await storage.call(Database, settings.data_dir / "privface.db")
+        keys = open_keys(settings.protection)
+        database = await storage.call(Database, settings.data_dir / "privface.db", keys)
         try:
             context = EngineContext(weights=weights, options={"database": database})
             store = await storage.call(registry.create, EngineKind.GALLERY, "sqlite", context)
@@ -181,22 +183,12 @@ async def open_core(
                 ),
                 clock=clock,
             )
-            recognition = Recognition(
-                lane,
-                index,
-                _rules(settings),
-                lambda: Process(
-                    engines=load_engines(settings.engines, weights, registry),
-                    bar=QualityBar(smallest=settings.decision.smallest_face),
-                    longest=settings.pipeline.working_size,
-                    require_client=settings.privacy.require_client,
-                ),
-            )
             yield Core(
                 settings=settings,
                 registry=registry,
                 weights=weights,
                 database=database,
+                keys=keys,
                 storage=storage,
                 events=events,
                 tokens=TokenStore(database),
@@ -205,9 +197,8 @@ async def open_core(
                 records=records,
                 retention=retention,
                 index=index,
-                names=partial(_names, index, store),
                 lane=lane,
-                recognition=recognition,
+                recognition=_make_recognition(settings, lane, index, weights, registry),
                 instance_id=await storage.call(database.instance_id),
                 clock=clock,
             )
@@ -215,9 +206,20 @@ async def open_core(
             await storage.call(database.close)
 
 
-def _names(index: GalleryIndex, store: GalleryStore) -> Mapping[str, str]:
-    index.refresh_if_changed(store)
-    return index.snapshot.names
+def _make_recognition(
+    settings: Settings, lane: Lane, index: GalleryIndex, weights: WeightsStore, registry: Registry
+) -> Recognition:
+    return Recognition(
+        lane,
+        index,
+        _rules(settings),
+        lambda: Process(
+            engines=load_engines(settings.engines, weights, registry),
+            bar=QualityBar(smallest=settings.decision.smallest_face),
+            longest=settings.pipeline.working_size,
+            require_client=settings.privacy.require_client,
+        ),
+    )
 
 
 def _rules(settings: Settings) -> RecognitionRules:

@@ -29,6 +29,14 @@ class PrivFaceError(Exception):
         self.allowed = allowed
         self.details: Mapping[str, object] = details or {}
 
+    @property
+    def explanation(self) -> str:
+        """The message, and what is allowed, as sentences."""
+        if self.allowed is None:
+            return self.message
+        stop = "" if self.message.endswith((".", "!", "?")) else "."
+        return f"{self.message}{stop} Allowed: {self.allowed}"
+
     def to_dict(self) -> dict[str, object]:
         """The error as it goes out: ``{"code", "message", "allowed"?, "details"?}``."""
         out: dict[str, object] = {"code": self.code.value, "message": self.message}
@@ -98,6 +106,7 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.STORAGE_FAILED: 500,
     ErrorCode.GALLERY_CORRUPT: 500,
     ErrorCode.GALLERY_TOO_NEW: 500,
+    ErrorCode.KEY_MISSING: 503,
     ErrorCode.SETTINGS_INVALID: 500,
     ErrorCode.PORT_IN_USE: 500,
     ErrorCode.BROKER_UNREACHABLE: 502,

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
-from filelock import FileLock, Timeout
 
 from privface_backend.app import Backend, open_backend
 from privface_backend.discovery.addresses import Listening, announced_addresses, url_towards
@@ -30,11 +29,11 @@ from privface_backend.rest.deepstack import deepstack_routes
 from privface_backend.rest.server import make_runner
 from privface_backend.rest.sifis import ancestor_routes
 from privface_backend.settings import Settings
+from privface_backend.storage.service_lock import only_service
 from privface_backend.tasks import in_background, write_private
 
 _LOGGER: Final = logging.getLogger(__name__)
 RUN_FILE: Final = "run.json"
-LOCK_FILE: Final = "serve.lock"
 RUN_TOKEN: Final = "this run"  # noqa: S105  # a token's name
 
 
@@ -47,32 +46,9 @@ async def run_server(settings: Settings) -> AsyncIterator[tuple[Backend, dict[st
             ``open_backend`` raises.
     """
     # Before anything is opened: a second service would speak for the first one on the broker.
-    with _alone(settings.data_dir):
+    with only_service(settings.data_dir):
         async with open_backend(settings) as backend, _serving(settings, backend) as run:
             yield backend, run
-
-
-@contextlib.contextmanager
-def _alone(data_dir: Path) -> Iterator[None]:
-    """Keep the data directory from a second service. The lock goes with the process, however that ends."""
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FileLock(data_dir / LOCK_FILE, timeout=0, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise PrivFaceError(
-            ErrorCode.STORAGE_FAILED,
-            "Another PrivFace serves from this data directory.",
-            allowed="another directory: privface --data-dir DIR serve",
-        ) from None
-    except OSError:
-        # Where nothing can be written the database says so, with its reason.
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.asynccontextmanager

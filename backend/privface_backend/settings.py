@@ -28,11 +28,13 @@ from privface_backend.bridge.settings import (
     CameraFeed,
     camera_name_problem,
 )
+from privface_backend.domain.camera_address import read_allowed_address
 from privface_backend.domain.decision import Naming
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
-from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
+from privface_backend.protection.settings import ProtectionSettings
+from privface_backend.settings_file import ANY, GivenSettings, Name, between, each, one_of, read_settings_file
 from privface_backend.settings_push import DhtSettings, WebhookSettings
 from privface_backend.settings_sections import (
     AncestorSettings,
@@ -84,6 +86,7 @@ class Settings:
     webhooks: tuple[WebhookSettings, ...] = ()
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    protection: ProtectionSettings = field(default_factory=ProtectionSettings)
     log: LogSettings = field(default_factory=LogSettings)
     cameras: Mapping[str, CameraFeed] = field(default_factory=lambda: MappingProxyType({}))
     bridge: BridgeSettings = field(default_factory=BridgeSettings)
@@ -109,7 +112,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-_SECRETS: Final = frozenset({"password", "secret", "token"})
+_SECRETS: Final = frozenset({"password", "secret", "token", "key"})
 _ADDRESSES: Final = frozenset({"address", "url"})
 
 
@@ -186,6 +189,7 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("decision", "hold_seconds"): between(1, 86400),
     ("broker", "port"): between(0, 65535),
     ("discovery", "url"): _web_address,
+    ("links", "allow"): each(read_allowed_address),
     ("links", "seconds"): between(1, 3600),
     ("frigate", "url"): _web_address,
     ("frigate", "interval"): between(0.1, 600),
@@ -250,6 +254,7 @@ def load_settings(
     problems = (
         *_mqtt_problems(settings.mqtt),
         *((("frigate", key), text) for key, text in settings.frigate.problems()),
+        *((("protection", key), text) for key, text in settings.protection.problems(settings.data_dir)),
         *_engine_problems(settings, given.values),
         *_camera_problems(settings),
     )
@@ -338,11 +343,11 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
         if problem := camera_name_problem(name):
             yield key, f"expected another name: {problem}"
         if feed.frigate is not None and not settings.frigate.enabled:
-            yield key, "frigate: needs frigate.enabled: true, and where Frigate is"
+            yield (*key, "frigate"), "needs frigate.enabled: true, and where Frigate is"
         if method not in methods:
-            yield key, f"method: expected one of {', '.join(methods)}"
+            yield (*key, "method"), f"expected one of {', '.join(methods)}"
             continue
         try:
             registry.create(EngineKind.ANONYMIZER, method, context).validate(parameter)
         except PrivFaceError as error:
-            yield key, f"parameter: {error.message} Allowed: {error.allowed}"
+            yield (*key, "parameter"), error.explanation

@@ -13,6 +13,8 @@ from privface_backend.cli.exits import Exit
 from privface_backend.cli.explain import _WHY
 from privface_backend.domain.people import Person
 from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
+from privface_backend.protection.keys import KeyFolder
+from privface_backend.protection.settings import default_folder
 from privface_backend.protocol import Outcome, Phase, Reason, StrangerRef
 from privface_backend.storage.database import Database
 from privface_backend.storage.events import EventLog
@@ -37,7 +39,7 @@ def home(tmp_path: Path) -> Home:
 
 @contextlib.contextmanager
 def disk(home: Home) -> Iterator[Disk]:
-    database = Database(home.data / "privface.db")
+    database = Database(home.data / "privface.db", KeyFolder(default_folder()))
     yield Disk(store=SqliteGalleryStore(database), events=EventLog(database))
     database.close()
 

@@ -13,12 +13,15 @@ import pytest
 
 from privface_backend.cli.exits import Exit
 from privface_backend.gallery.retention import Keeping, RetentionService
+from privface_backend.protection.keys import KeyFolder
+from privface_backend.protection.settings import default_folder
 from privface_backend.protocol import Event, Outcome
 from privface_backend.storage.database import Database
 from privface_backend.storage.events import EventLog
 from privface_backend.storage.retention import Retention
 from support.cli import NO_BROKER, SYNTHETIC, Home
 from support.gallery import OpenGallery, make_stranger, make_visit, open_gallery
+from support.keys import KEYS
 from support.mqtt import make_event, until
 from support.traces import traces_in
 
@@ -45,7 +48,7 @@ class Clock:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "privface.db")
+    opened = Database(tmp_path / "privface.db", KEYS)
     yield opened
     opened.close()
 
@@ -183,7 +186,7 @@ async def test_the_loop_purges_at_once_and_says_once_that_it_doubts_the_clock(
 def test_the_command(tmp_path: Path) -> None:
     home = Home(root=tmp_path)
     home.configure(SYNTHETIC + NO_BROKER + "retention: {event_days: 30, unknown_days: 7}\n")
-    database = Database(home.data / "privface.db")
+    database = Database(home.data / "privface.db", KeyFolder(default_folder()))
     now = datetime.now(UTC)
     aged = [replace(event(number, DAY), ts=now - number * DAY) for number in (1, 10, 40)]
     nameless = [replace(unknown(number, DAY), ts=now - number * DAY) for number in (2, 11)]
@@ -199,7 +202,7 @@ def test_the_command(tmp_path: Path) -> None:
         "rewritten": True,
         "clock_ahead_days": None,
     }
-    database = Database(home.data / "privface.db")
+    database = Database(home.data / "privface.db", KeyFolder(default_folder()))
     assert EventLog(database).count() == 3
     database.set_meta("purge_clock", (now - YEAR).isoformat())
     database.close()

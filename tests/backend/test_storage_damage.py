@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -17,25 +18,22 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from privface_backend.domain.faces import Vector
 from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.storage.database import Database
 from privface_backend.storage.events import EventLog
+from privface_backend.storage.schema import SEALED_ROWS, row_digest
 from privface_backend.storage.tokens import TokenStore
 from support.gallery import (
     CONTRACT,
     fill,
-    make_face,
     make_negative,
-    make_person,
-    make_remembered,
     make_stranger,
-    make_templates,
     make_visit,
     plain,
 )
+from support.keys import KEYS
 from support.mqtt import make_event
 from support.remembered import explain
 
@@ -43,7 +41,7 @@ TESTS = Path(__file__).parent.parent
 
 
 def make_database(path: Path) -> None:
-    database = Database(path)
+    database = Database(path, KEYS)
     fill(SqliteGalleryStore(database), 3, 2)
     EventLog(database).extend((make_event(number) for number in range(20)), {"event-3": explain("somebody")})
     remember(SqliteGalleryStore(database))
@@ -66,7 +64,7 @@ def remember(store: SqliteGalleryStore) -> None:
 
 def contents(path: Path) -> list[object]:
     """Everything that PrivFace reads from a database."""
-    database = Database(path)
+    database = Database(path, KEYS)
     store = SqliteGalleryStore(database)
     templates = [
         (template.face_id, template.person_id, template.level, template.vector.tobytes())
@@ -98,7 +96,7 @@ def refuse(path: Path, code: ErrorCode = ErrorCode.GALLERY_CORRUPT) -> PrivFaceE
     before = {file: digest(file) for file in (path, path.with_name(path.name + "-wal")) if file.exists()}
     status = path.stat() if path.exists() else None
     with pytest.raises(PrivFaceError) as error:
-        Database(path)
+        Database(path, KEYS)
     assert error.value.code is code, error.value.message
     for file, was in before.items():
         assert digest(file) == was
@@ -188,29 +186,64 @@ def flip(path: Path, at: int, bit: int = 0) -> None:
     path.write_bytes(data)
 
 
+def stored(path: Path, query: str) -> bytes:
+    """A value as it stands in the file."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        value = connection.execute(query).fetchone()[0]
+        assert isinstance(value, bytes)
+        return value
+
+
 def test_one_bit_of_a_template(path: Path, whole: bytes) -> None:
-    vector: Vector = make_templates(make_face(make_person()), 3)[4].vector
-    at = whole.index(vector.tobytes())
+    at = whole.index(stored(path, "SELECT vector FROM templates LIMIT 1 OFFSET 4"))
     flip(path, at + 200)
     error = refuse(path)
     assert "templates" in error.message
 
 
 def test_one_bit_of_a_remembered_face(path: Path, whole: bytes) -> None:
-    flip(path, whole.index(make_remembered(13)[1].vector.tobytes()) + 100)
+    flip(path, whole.index(stored(path, "SELECT vector FROM remembered LIMIT 1 OFFSET 3")) + 100)
     error = refuse(path)
     assert "remembered" in error.message
 
 
-def test_one_letter_of_a_name(path: Path, whole: bytes) -> None:
-    flip(path, whole.index(b"Person 1") + 7)
+@pytest.mark.parametrize("at", [0, 13, -1])
+def test_one_bit_of_a_name(path: Path, whole: bytes, at: int) -> None:
+    name = stored(path, "SELECT name FROM people LIMIT 1 OFFSET 1")
+    flip(path, whole.index(name) + at % len(name))
     error = refuse(path)
     assert "Person" not in error.message
 
 
-def test_a_name_that_is_no_utf_8_any_more(path: Path, whole: bytes) -> None:
-    flip(path, whole.index(b"Person 1") + 2, bit=7)
+def test_a_text_that_is_no_utf_8_any_more(path: Path, whole: bytes) -> None:
+    flip(path, whole.index(b"visit-13") + 2, bit=7)
     refuse(path)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("people", "name"), ("faces", "source"), ("templates", "vector"), ("events", "body"), ("remembered", "vector")],
+)
+def test_a_value_that_was_put_in_another_s_place(path: Path, table: str, column: str) -> None:
+    """A writer who knows how rows are checked has no key."""
+    columns = SEALED_ROWS[table].removeprefix("SELECT ").partition(" FROM ")[0].split(", ")[:-1]
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            f"UPDATE {table} SET {column} = (SELECT {column} FROM {table} ORDER BY rowid DESC LIMIT 1) "  # noqa: S608  # names of ours
+            f"WHERE rowid = (SELECT min(rowid) FROM {table})"
+        )
+        rowid, *values = connection.execute(
+            f"SELECT rowid, {', '.join(columns)} FROM {table} ORDER BY rowid LIMIT 1"  # noqa: S608  # as above
+        ).fetchone()
+        connection.execute(
+            f"UPDATE {table} SET digest = ? WHERE rowid = ?",  # noqa: S608  # as above
+            (row_digest(table, values), rowid),
+        )
+        connection.commit()
+    with pytest.raises(PrivFaceError) as error:
+        contents(path)
+    assert error.value.code is ErrorCode.GALLERY_CORRUPT
+    assert "Person" not in error.value.message
 
 
 def test_a_page_of_zeros(path: Path, whole: bytes) -> None:
@@ -253,19 +286,19 @@ def change(statement: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE people SET name = 'Mallory' WHERE name = 'Person 0'",
+        "UPDATE people SET name = 'Mallory' WHERE rowid = 1",
         "UPDATE templates SET relative = 0.5 WHERE relative = 0.1",
         "UPDATE tokens SET scopes = 'admin'",
-        "UPDATE faces SET person_id = (SELECT id FROM people WHERE name = 'Person 2')",
-        "DELETE FROM people WHERE name = 'Person 0'",
+        "UPDATE faces SET person_id = (SELECT id FROM people WHERE rowid = 3)",
+        "DELETE FROM people WHERE rowid = 1",
         "UPDATE meta SET value = 'x'",
         "DELETE FROM strangers WHERE number = 1",
         "UPDATE strangers SET visits = 9 WHERE number = 2",
         "UPDATE visits SET person_id = NULL",
-        "UPDATE negatives SET person_id = (SELECT id FROM people WHERE name = 'Person 2')",
+        "UPDATE negatives SET person_id = (SELECT id FROM people WHERE rowid = 3)",
         "UPDATE remembered SET weight = 7 WHERE negative_id IS NOT NULL",
         "UPDATE remembered SET relative = 0.5 WHERE visit_id = 'visit-13' AND relative > 0",
-        "UPDATE ignored SET person_id = (SELECT id FROM people WHERE name = 'Person 2')",
+        "UPDATE ignored SET person_id = (SELECT id FROM people WHERE rowid = 3)",
         "UPDATE explanations SET body = '{}'",
         "UPDATE explanations SET event_id = 'event-4'",
         "DELETE FROM events WHERE event_id = 'event-3'",
@@ -280,7 +313,7 @@ def test_rows_that_another_program_has_changed(path: Path, statement: str) -> No
 
 
 def test_damage_behind_a_log_that_a_killed_process_left(path: Path) -> None:
-    vector = make_templates(make_face(make_person()), 3)[4].vector.tobytes()
+    vector = stored(path, "SELECT vector FROM templates LIMIT 1 OFFSET 4")
     child = subprocess.Popen(
         [sys.executable, "-m", "support.gallery_child", "forever", str(path)],
         cwd=TESTS,
@@ -305,5 +338,5 @@ def test_damage_behind_a_log_that_a_killed_process_left(path: Path) -> None:
 def test_a_file_that_may_not_be_read(path: Path) -> None:
     path.chmod(0)
     with pytest.raises(PrivFaceError) as error:
-        Database(path)
+        Database(path, KEYS)
     assert error.value.code is ErrorCode.STORAGE_FAILED

@@ -23,6 +23,7 @@ from privface_backend.storage.database import Database, StorageThread
 from privface_backend.storage.integrity import inspect_file
 from privface_backend.storage.schema import MIGRATIONS, row_digest, sealed
 from support.gallery import CONTRACT, START, fill, make_face, make_person, make_templates
+from support.keys import KEYS
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
-    opened = Database(path)
+    opened = Database(path, KEYS)
     yield opened
     opened.close()
 
@@ -48,7 +49,7 @@ def test_a_new_database_is_private_and_has_an_identity(path: Path, database: Dat
     identity = database.instance_id()
     assert uuid.UUID(identity).version == 4
     database.close()
-    again = Database(path)
+    again = Database(path, KEYS)
     assert again.instance_id() == identity
     again.close()
     assert [file.name for file in path.parent.iterdir() if file.suffix != ".lock"] == [path.name]
@@ -76,7 +77,7 @@ def test_single_values(database: Database) -> None:
 def test_an_empty_file_is_a_new_database(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
-    database = Database(path)
+    database = Database(path, KEYS)
     assert database.instance_id()
     database.close()
 
@@ -125,7 +126,7 @@ def test_one_transaction_inside_another_ends_with_the_outer_one(path: Path, data
     assert [database.get_meta(key) for key in ("outer", "inner", "other")] == ["value", None, "value"]
     assert database.rows("PRAGMA synchronous") == [(1,)]
     database.close()
-    Database(path).close()
+    Database(path, KEYS).close()
 
 
 def test_scrubbing_inside_a_transaction_waits_for_its_end(path: Path, database: Database) -> None:
@@ -140,17 +141,19 @@ def test_scrubbing_inside_a_transaction_waits_for_its_end(path: Path, database: 
 
 
 def test_a_database_of_the_first_version_keeps_what_it_holds(path: Path) -> None:
-    database = Database(path, migrations=MIGRATIONS[:1])
+    database = Database(path, KEYS, migrations=MIGRATIONS[:1])
     with database.transaction() as connection:
         connection.execute("INSERT INTO people VALUES (?, ?, ?, ?)", sealed("people", "id", "Ada", START.isoformat()))
+        connection.execute("DELETE FROM meta WHERE key = 'key_id'")
     database.close()
-    database = Database(path)
+    database = Database(path, KEYS)
+    assert b"Ada" not in files_of(path)
     store = SqliteGalleryStore(database)
     assert [(person.id, person.name, person.ignored) for person in store.people()] == [("id", "Ada", False)]
     assert store.memory.next_stranger_number() == 1
     database.close()
     with pytest.raises(PrivFaceError) as error:
-        Database(path, migrations=MIGRATIONS[:1])
+        Database(path, KEYS, migrations=MIGRATIONS[:1])
     assert error.value.code is ErrorCode.GALLERY_TOO_NEW
 
 
@@ -169,14 +172,14 @@ def test_a_broken_constraint_is_a_conflict_and_changes_nothing(database: Databas
 def test_a_directory_in_the_place_of_the_data_directory_s_parent(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no directory")
     with pytest.raises(PrivFaceError) as error:
-        Database(tmp_path / "file" / "privface.db")
+        Database(tmp_path / "file" / "privface.db", KEYS)
     assert error.value.code is ErrorCode.STORAGE_FAILED
 
 
 def test_a_directory_in_the_place_of_the_file(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(PrivFaceError) as error:
-        Database(path)
+        Database(path, KEYS)
     assert error.value.code is ErrorCode.STORAGE_FAILED
 
 
@@ -194,26 +197,26 @@ def test_a_writer_that_does_not_end_is_reported(path: Path, database: Database) 
 
 
 def test_migrations_run_once_and_in_order(path: Path) -> None:
-    Database(path).close()
+    Database(path, KEYS).close()
     two = (*MIGRATIONS, "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later VALUES (7)")
-    database = Database(path, migrations=two)
+    database = Database(path, KEYS, migrations=two)
     assert database.rows("SELECT id FROM later") == [(7,)]
     assert database.rows("PRAGMA user_version") == [(len(two),)]
     database.close()
-    again = Database(path, migrations=two)
+    again = Database(path, KEYS, migrations=two)
     assert again.rows("SELECT id FROM later") == [(7,)]
     again.close()
 
 
 def test_a_migration_that_fails_leaves_the_version_before(path: Path) -> None:
-    database = Database(path)
+    database = Database(path, KEYS)
     database.set_meta("key", "value")
     database.close()
     broken = (*MIGRATIONS, "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO nowhere VALUES (7)")
     with pytest.raises(PrivFaceError) as error:
-        Database(path, migrations=broken)
+        Database(path, KEYS, migrations=broken)
     assert error.value.code is ErrorCode.STORAGE_FAILED
-    again = Database(path)
+    again = Database(path, KEYS)
     assert again.get_meta("key") == "value"
     assert again.rows("SELECT name FROM sqlite_master WHERE name = 'later'") == []
     again.close()
@@ -223,7 +226,7 @@ def test_what_a_killed_first_start_left_behind_does_not_matter(path: Path) -> No
     path.parent.mkdir()
     path.with_name(path.name + ".new").write_bytes(b"half a database")
     path.with_name(path.name + ".new-journal").write_bytes(b"half a journal")
-    database = Database(path)
+    database = Database(path, KEYS)
     assert database.instance_id()
     database.close()
 
@@ -232,7 +235,7 @@ def test_many_threads_may_open_a_new_database_at_once(path: Path) -> None:
     identities: list[str] = []
 
     def open_it() -> None:
-        database = Database(path)
+        database = Database(path, KEYS)
         identities.append(database.instance_id())
         database.close()
 
@@ -243,6 +246,16 @@ def test_many_threads_may_open_a_new_database_at_once(path: Path) -> None:
         thread.join()
     assert len(identities) == 6
     assert len(set(identities)) == 1
+
+
+def sealed_values(database: Database, person_id: str) -> list[bytes]:
+    """What stands on the disk for a person, as it stands there."""
+    queries = (
+        "SELECT name FROM people WHERE id = ?",
+        "SELECT source FROM faces WHERE person_id = ?",
+        "SELECT substr(vector, 1, 64) FROM templates JOIN faces ON faces.id = face_id WHERE person_id = ?",
+    )
+    return [value for query in queries for (value,) in database.rows(query, (person_id,))]
 
 
 @pytest.mark.parametrize("others", [0, 30])
@@ -256,15 +269,16 @@ def test_nothing_of_a_forgotten_person_stays_on_the_disk(path: Path, database: D
     for seed, face in enumerate(faces):
         store.add_face(face, CONTRACT, make_templates(face, 5000 + seed))
     store.rename_person(person.id, "Rumpelstiltskin the Second")
-    traces = [b"Rumpelstiltskin", b"secret-picture-", person.id.encode(), *(face.id.encode() for face in faces)]
-    traces += [template.vector.tobytes()[at : at + 16] for template in templates for at in (0, 248, 496)]
+    never = [b"Rumpelstiltskin", b"secret-picture-"]
+    never += [template.vector.tobytes()[at : at + 16] for template in templates for at in (0, 248, 496)]
+    traces = [person.id.encode(), *(face.id.encode() for face in faces), *sealed_values(database, person.id)]
     held = files_of(path)
-    assert b"the Forgotten" not in held
-    assert any(trace in held for trace in traces)
+    assert [trace for trace in never if trace in held] == []
+    assert all(trace in held for trace in traces)
 
     assert store.remove_person(person.id)
     held = files_of(path)
-    assert [trace for trace in traces if trace in held] == []
+    assert [trace for trace in (*never, *traces) if trace in held] == []
     assert len(store.people()) == others
 
 
@@ -305,13 +319,14 @@ def test_scrubbing_is_put_off_while_another_reads_and_made_up_for(path: Path, da
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM people").fetchall()
     database._connection.execute("PRAGMA busy_timeout=50")
+    (name,) = sealed_values(database, person.id)
     store.remove_person(person.id)
-    assert b"Rumpelstiltskin" in files_of(path)
+    assert name in files_of(path)
     store.revision()
-    assert b"Rumpelstiltskin" in files_of(path)
+    assert name in files_of(path)
     reader.execute("COMMIT")
     store.revision()
-    assert b"Rumpelstiltskin" not in files_of(path)
+    assert name not in files_of(path)
     reader.close()
 
 

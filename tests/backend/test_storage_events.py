@@ -14,12 +14,13 @@ from privface_backend.protocol import ErrorCode, Event, Outcome
 from privface_backend.storage.database import Database
 from privface_backend.storage.events import EventLog
 from support.gallery import START
+from support.keys import KEYS
 from support.mqtt import make_event
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "privface.db")
+    opened = Database(tmp_path / "privface.db", KEYS)
     yield opened
     opened.close()
 

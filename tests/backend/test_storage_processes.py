@@ -18,6 +18,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
 from privface_backend.storage.database import Database
 from support.gallery import CONTRACT, LEVELS, make_face, make_person, make_templates, open_gallery
+from support.keys import KEYS
 from support.mqtt import make_event
 
 TESTS = Path(__file__).parent.parent
@@ -34,7 +35,7 @@ def start_child(task: str, path: Path, *arguments: str) -> subprocess.Popen[str]
 
 def check_whole(path: Path) -> set[str]:
     """Open it, which checks everything; each face must have all of its templates. The faces' ids."""
-    database = Database(path)
+    database = Database(path, KEYS)
     store = SqliteGalleryStore(database)
     templates = Counter(template.face_id for template in store.templates(CONTRACT))
     faces = {face.id for face in store.faces()}
@@ -80,7 +81,7 @@ def test_killed_while_strangers_become_people_each_is_one_or_the_other(tmp_path:
         told.update(line.strip() for line in child.stdout if line.endswith("\n"))
         child.wait()
         child.stdout.close()
-        database = Database(path)
+        database = Database(path, KEYS)
         store = SqliteGalleryStore(database)
         people = {int(person.name.split()[1]): person for person in store.people()}
         strangers = {stranger.number for stranger in store.memory.strangers()}
@@ -119,7 +120,7 @@ def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
     assert len(told) > 10
     assert check_whole(path) == set(told)
 
-    database = Database(path)
+    database = Database(path, KEYS)
     store = SqliteGalleryStore(database)
     face = make_face(store.people()[0], picture="once there is room")
     store.add_face(face, CONTRACT, make_templates(face))
@@ -142,7 +143,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_is_really_full(small_disk: Path) -> None:
     path = small_disk / "privface.db"
-    database = Database(path)
+    database = Database(path, KEYS)
     store = SqliteGalleryStore(database)
     person = make_person()
     store.add_person(person)
@@ -171,10 +172,10 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
 def test_a_first_start_on_a_full_disk(small_disk: Path) -> None:
     (small_disk / "filling").write_bytes(b"x" * (1000 * 1024))
     with pytest.raises(PrivFaceError) as error:
-        Database(small_disk / "privface.db")
+        Database(small_disk / "privface.db", KEYS)
     assert error.value.code is ErrorCode.STORAGE_FULL
     (small_disk / "filling").unlink()
-    database = Database(small_disk / "privface.db")
+    database = Database(small_disk / "privface.db", KEYS)
     assert database.instance_id()
     database.close()
 

@@ -15,11 +15,12 @@ from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.storage.database import Database
 from privface_backend.storage.tokens import TokenStore
 from support.gallery import START
+from support.keys import KEYS
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "privface.db")
+    opened = Database(tmp_path / "privface.db", KEYS)
     yield opened
     opened.close()
 
@@ -126,7 +127,7 @@ def test_scopes_that_don_t_exist(tokens: TokenStore, scopes: tuple[Scope, ...]) 
 
 def test_another_process_s_revocation_counts_at_once(tokens: TokenStore, database: Database) -> None:
     text = tokens.create("door", (Scope.IDENTIFY,))
-    other = Database(database.path)
+    other = Database(database.path, KEYS)
     info = TokenStore(other).verify(text)
     assert info is not None
     TokenStore(other).revoke(info.id)

@@ -11,6 +11,7 @@ from privface_backend.plugins.ports import EngineContext, GalleryStore, Weights
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.storage.database import Database
+from support.keys import KEYS
 
 
 class NoWeights:
@@ -27,7 +28,7 @@ class NoWeights:
 
 @pytest.fixture(params=Registry().names(EngineKind.GALLERY))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GalleryStore]:
-    database = Database(tmp_path / "privface.db")
+    database = Database(tmp_path / "privface.db", KEYS)
     weights: Weights = NoWeights()
     context = EngineContext(weights=weights, options={"database": database})
     made: GalleryStore = Registry().create(EngineKind.GALLERY, request.param, context)

@@ -28,6 +28,7 @@ from privface_backend.plugins.ports import GalleryStore
 from privface_backend.storage.database import Database, StorageThread
 from privface_backend.storage.erasures import Erasures
 from privface_backend.storage.events import EventLog
+from support.keys import KEYS
 
 START = datetime(2026, 11, 23, 8, 15, 30, 125_000, tzinfo=UTC)
 CONTRACT = Contract(recognizer="synthetic", weights_digest="0" * 64, dimension=128, alignment="five-point")
@@ -152,7 +153,7 @@ async def open_gallery(
     rules: EnrollmentRules | None = None,
 ) -> AsyncIterator[OpenGallery]:
     async with StorageThread() as storage:
-        database = await storage.call(Database, path)
+        database = await storage.call(Database, path, KEYS)
         try:
             store, events, index = SqliteGalleryStore(database), EventLog(database), GalleryIndex()
             clock = ticking_clock()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
 from privface_backend.errors import PrivFaceError
+from privface_backend.protection.keys import KeyFolder
 from privface_backend.storage.database import Database
 from support.gallery import (
     CONTRACT,
@@ -22,6 +23,7 @@ from support.gallery import (
     make_visit,
     open_gallery,
 )
+from support.keys import KEYS
 
 
 def say(line: str) -> None:
@@ -31,7 +33,7 @@ def say(line: str) -> None:
 
 def enroll_forever(path: Path) -> None:
     """Enroll a person with a face, print the face's id, and so on."""
-    store = SqliteGalleryStore(Database(path))
+    store = SqliteGalleryStore(Database(path, KEYS))
     for seed in itertools.count(100_000):
         person = make_person(f"Person {seed}")
         store.add_person(person)
@@ -59,7 +61,7 @@ def name_strangers_forever(path: Path) -> None:
 def enroll_until_full(path: Path, limit: int) -> None:
     """Enroll under a limit on the size of files until the disk takes no more; print the code of what came."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    store = SqliteGalleryStore(Database(path))
+    store = SqliteGalleryStore(Database(path, KEYS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     person = make_person()
     store.add_person(person)
@@ -81,6 +83,16 @@ async def enroll_some(path: Path, name: str, count: int) -> None:
             await gallery.service.add_face(person.id, make_represented(seed), picture_digest=f"{name} {seed}")
 
 
+def rotate_forever(path: Path, keys: Path) -> None:
+    """Change the key again and again, and print its id each time."""
+    store = KeyFolder(keys)
+    database = Database(path, store)
+    say("open")
+    while True:
+        database.rotate_key(store)
+        say(database.seals.protection.key_id)
+
+
 if __name__ == "__main__":
     task, database, *arguments = sys.argv[1:]
     if task == "forever":
@@ -89,5 +101,7 @@ if __name__ == "__main__":
         name_strangers_forever(Path(database))
     elif task == "full":
         enroll_until_full(Path(database), int(arguments[0]))
+    elif task == "rotate":
+        rotate_forever(Path(database), Path(arguments[0]))
     elif task == "some":
         asyncio.run(enroll_some(Path(database), arguments[0], int(arguments[1])))

@@ -20,6 +20,8 @@ PACKAGES: Final = (
     "gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
 )
 _SIDE, _BITS = 8, 28
+OVER: Final = (1 << _BITS) - 1
+"""The number of the grey frames after a clip."""
 _SECONDS: Final = 30.0
 
 

@@ -3,7 +3,10 @@
 Run by Debian's Python, which has GStreamer's bindings, with nothing of this project. Prints ``port N`` once it listens.
 On its stdin it takes ``stall`` (send nothing more), ``go`` and ``size WIDTH HEIGHT``.
 
-    gstreamer_server.py CLIP [--port N] [--login USER PASSWORD] [--size WIDTH HEIGHT] [--once]
+    gstreamer_server.py CLIP [--port N] [--login USER PASSWORD] [--size WIDTH HEIGHT] [--once] [--blank SECONDS]
+
+``--blank``: grey frames before the clip and after it, as of a camera that plays on. Those before have the number 0,
+those after the highest that there is; the clip's own are numbered from 0.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ LAUNCH = (
 class Clip:
     """Decodes a clip, frame by frame, over and over or once."""
 
-    def __init__(self, path: str, size: tuple[int, int] | None, *, once: bool) -> None:
+    def __init__(self, path: str, size: tuple[int, int] | None, *, once: bool, blank: float) -> None:
         self._once = once
         self.number = 0
         self._pipeline = Gst.parse_launch(
@@ -49,6 +52,8 @@ class Clip:
         shape = self._waiting.get_caps().get_structure(0)
         _, above, below = shape.get_fraction("framerate")
         self.rate = above / below if above else 25.0
+        self._before = self._after = round(blank * self.rate)
+        self._first = self._waiting
 
     def resize(self, size: tuple[int, int] | None) -> None:
         scaled = "" if size is None else f",width={size[0]},height={size[1]}"
@@ -57,19 +62,30 @@ class Clip:
 
     def next(self) -> tuple[Any, Any] | None:
         """The next frame's caps and stamped buffer; None: it is over."""
+        if self._before > 0:
+            self._before -= 1
+            return self._stamped(self._first, 0, blank=True)
         sample, self._waiting = self._waiting or self._frames.emit("pull-sample"), None
         if sample is None:
+            if self._after > 0:
+                self._after -= 1
+                return self._stamped(self._first, (1 << BITS) - 1, blank=True)
             if self._once:
                 return None
             self._pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, 0)
             sample = self._frames.emit("pull-sample")
+        self.number += 1
+        return self._stamped(sample, self.number - 1)
+
+    @staticmethod
+    def _stamped(sample: Any, number: int, *, blank: bool = False) -> tuple[Any, Any]:
         caps, buffer = sample.get_caps(), sample.get_buffer()
         _, width = caps.get_structure(0).get_int("width")
-        data = bytearray(buffer.extract_dup(0, buffer.get_size()))
+        size = buffer.get_size()
+        data = bytearray(b"\x80" * size if blank else buffer.extract_dup(0, size))
         stride = (width + 3) // 4 * 4
-        stamp(data, stride, 0, self.number)
+        stamp(data, stride, 0, number)
         stamp(data, stride, 1, round(time.time() * 1000))
-        self.number += 1
         return caps, Gst.Buffer.new_wrapped(bytes(data))
 
 
@@ -152,11 +168,12 @@ def main() -> None:
     parser.add_argument("--login", nargs=2)
     parser.add_argument("--size", nargs=2, type=int)
     parser.add_argument("--once", action="store_true")
+    parser.add_argument("--blank", type=float, default=0.0)
     given = parser.parse_args()
     Gst.init(None)
     if missing := [name for name in ELEMENTS if Gst.ElementFactory.find(name) is None]:
         sys.exit(f"GStreamer has no {', '.join(missing)}")
-    clip = Clip(given.clip, given.size and (given.size[0], given.size[1]), once=given.once)
+    clip = Clip(given.clip, given.size and (given.size[0], given.size[1]), once=given.once, blank=given.blank)
     feed, loop = Feed(clip), GLib.MainLoop()
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(LAUNCH)

@@ -9,6 +9,7 @@ import typer
 
 from privface_backend.cli import evaluate, models
 from privface_backend.cli.invocation import ANYWHERE, Host, Port, invocation
+from privface_backend.cli.key import key
 from privface_backend.cli.people import people
 from privface_backend.cli.strangers import strangers
 from privface_backend.cli.token import token
@@ -172,6 +173,7 @@ def register(app: typer.Typer) -> None:
         ("evaluate", evaluate.app),
         ("models", models.app),
         ("token", token),
+        ("key", key),
         ("webhook", webhook),
     )
     for name, group in groups:

@@ -57,6 +57,7 @@ _STORAGE: Final = frozenset(
         ErrorCode.STORAGE_FAILED,
         ErrorCode.GALLERY_CORRUPT,
         ErrorCode.GALLERY_TOO_NEW,
+        ErrorCode.KEY_MISSING,
     }
 )
 _NETWORK: Final = frozenset(

@@ -206,6 +206,11 @@ class GalleryService:
         """The pictures, by their files' sha256, that are not to be enrolled from a directory."""
         return frozenset() if self._erasures is None else await self._storage.call(self._erasures.held_back)
 
+    def names_now(self) -> Mapping[str, str]:
+        """Who is enrolled now, by id; asked on the storage's thread."""
+        self._index.refresh_if_changed(self._store)
+        return self.snapshot.names
+
     def today(self) -> date:
         """The day that it is here."""
         return self._clock().astimezone().date()

@@ -150,8 +150,8 @@ class MqttLink:
         return self._outbox.forget(person_ids)
 
     def retain_again(self, prefix: str) -> None:
-        """Send what is retained below ``prefix`` once more."""
-        self._states.forget_sent(prefix)
+        """Send what is retained below ``prefix`` once more, without what was cleared."""
+        self._states.send_again(prefix)
         self._settled.clear()
         self._wake.set()
 

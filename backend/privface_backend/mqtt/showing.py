@@ -11,6 +11,7 @@ from privface_backend.mqtt.devices import Devices
 from privface_backend.mqtt.double_take import DoubleTakeTopics
 from privface_backend.mqtt.double_take_mirror import DoubleTakeMirror
 from privface_backend.mqtt.home_assistant import HomeAssistant
+from privface_backend.mqtt.layouts import DiscoveryTopics
 from privface_backend.mqtt.left_overs import LeftOvers
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.projection import Follower, MqttProjection
@@ -26,13 +27,18 @@ class Showing:
         chosen = settings.mqtt
         devices = Devices(
             topics=link.topics,
-            prefix=chosen.home_assistant_topic,
             instance_id=instance_id,
             hold_seconds=settings.decision.hold_seconds,
             kernels=settings.privacy.method == "gaussian",
         )
         engine = f"{settings.engines.detector}, {settings.engines.recognizer}"
-        self._home_assistant: Final = HomeAssistant(link, devices, enabled=chosen.home_assistant, engine=engine)
+        self._home_assistant: Final = HomeAssistant(
+            link,
+            devices,
+            DiscoveryTopics(prefix=chosen.home_assistant_topic, node=devices.node),
+            layout=chosen.home_assistant_layout if chosen.home_assistant else None,
+            engine=engine,
+        )
         self._mirror_link: Final = _open_mirror_link(chosen, reach) if chosen.double_take else None
         self._mirror: Final = (
             None
@@ -46,6 +52,10 @@ class Showing:
         self.links: Final = (link,) if self._mirror_link is None else (link, self._mirror_link)
         self.projection: Final = MqttProjection(link, lambda: settings.privacy.parameter, followers)
 
+    async def published(self) -> None:
+        """Wait until the links have been handed what is shown of people."""
+        await self._home_assistant.published()
+
     def tell_forgotten(self, person_id: str) -> None:
         """Somebody was forgotten while nobody was there to show it."""
         self._home_assistant.tell_forgotten(person_id)
@@ -53,6 +63,7 @@ class Showing:
     def loops(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs in the background, by name."""
         yield "home assistant", self._home_assistant.run()
+        yield "home assistant starts", self._home_assistant.greet()
         if self._mirror_link is not None and self._mirror is not None:
             yield "double take mqtt", self._mirror_link.run()
             yield "double take", self._mirror.run()

@@ -41,8 +41,9 @@ class _Counts:
 class LiveForgetting:
     """Notices who is gone, drops what waits and names them, and notes in their receipts when the broker knows, too.
 
-    ``links``: the connections to it; ``heard``: waits until it has shown what earlier runs left there; ``left_over``:
-    told of people who were forgotten while no service ran.
+    ``links``: the connections to it; ``heard``: waits until it has shown what earlier runs left there; ``shown``: waits
+    until the links have been handed what there is to show; ``left_over``: told of people who were forgotten while no
+    service ran.
     ``run`` is its whole life.
     """
 
@@ -54,6 +55,7 @@ class LiveForgetting:
         queues: Sequence[Forgets],
         links: Sequence[RetainingLink],
         heard: Callable[[], Awaitable[object]],
+        shown: Callable[[], Awaitable[object]],
         left_over: Callable[[str], None],
     ) -> None:
         self._records: Final = records
@@ -61,6 +63,7 @@ class LiveForgetting:
         self._queues: Final = tuple(queues)
         self._links: Final = tuple(links)
         self._heard: Final = heard
+        self._shown: Final = shown
         self._left_over: Final = left_over
         self._names: Mapping[str, str] = {}
         self._counts: Final[dict[str, _Counts]] = {}
@@ -120,6 +123,7 @@ class LiveForgetting:
             await self._wake.wait()
 
     async def _settle(self) -> None:
+        await self._shown()
         for link in self._links:
             await link.settled()
 

@@ -19,10 +19,15 @@ from typing import Any, Final, ParamSpec, Self, TypeVar
 import filelock
 
 from privface_backend.errors import PrivFaceError
+from privface_backend.protection.keys import KeyStore
+from privface_backend.protection.master import MasterKey
+from privface_backend.protection.protection import Protection
+from privface_backend.protection.sealing import SealBrokenError
 from privface_backend.protocol import ErrorCode
-from privface_backend.storage.failures import from_os, translated
+from privface_backend.storage.failures import damaged, from_os, translated
 from privface_backend.storage.integrity import inspect_file, is_new
 from privface_backend.storage.schema import APPLICATION_ID, MIGRATIONS, SqlValue, sealed
+from privface_backend.storage.sealing import Seals, reseal
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +35,10 @@ T = TypeVar("T")
 _LOGGER: Final = logging.getLogger(__name__)
 _BUSY_SECONDS: Final = 5.0
 _OPENING_SECONDS: Final = 30.0
+KEY_ID: Final = "key_id"
+"""Among the single values: the id of the master key."""
+KEY_RETIRED: Final = "key_retired"
+"""The id of the master key that a rotation is about to remove."""
 _SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
 
 
@@ -37,26 +46,36 @@ class Database:
     """One file, opened by as many processes as there are; by one thread at a time in each.
 
     Raises:
-        PrivFaceError: ``gallery_corrupt`` or ``gallery_too_new``, the file untouched; ``storage_full``,
-            ``storage_failed``.
+        PrivFaceError: ``gallery_corrupt``, ``gallery_too_new`` or ``key_missing``, the file untouched;
+            ``storage_full``, ``storage_failed``.
     """
 
-    def __init__(self, path: Path, *, migrations: Sequence[str] = MIGRATIONS) -> None:
+    def __init__(self, path: Path, keys: KeyStore, *, migrations: Sequence[str] = MIGRATIONS) -> None:
         self.path: Final = path
         self._lock = threading.RLock()
         self._scrub_due = False
         self._scrub_wanted = False
         with _opening(path), translated(path):
             if is_new(path):
-                _create(path, migrations)
-            else:
-                inspect_file(path, migrations)
+                _create(path, migrations, keys.current())
+            single_values = inspect_file(path, migrations)
+            key = _find_key(path, keys, single_values)
             self._connection = _connect(path)
+            self._seals = Seals(path, Protection(key, single_values["instance_id"]))
             try:
                 _migrate(self._connection, migrations)
+                if KEY_ID not in single_values:
+                    self._seal_all()
+                if KEY_RETIRED in single_values:
+                    self.finish_rotation(keys)
             except BaseException:
                 self._connection.close()
                 raise
+
+    @property
+    def seals(self) -> Seals:
+        """What seals this database's values, and opens them."""
+        return self._seals
 
     def close(self) -> None:
         """Close the file; twice is no error."""
@@ -90,6 +109,7 @@ class Database:
     def _outermost(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
+            self._require_key()
             yield
             self._connection.execute("COMMIT")
         except BaseException:
@@ -166,11 +186,63 @@ class Database:
     def get_meta(self, key: str) -> str | None:
         """A value of the table of single values."""
         found = self.rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return str(found[0][0]) if found else None
+        if not found:
+            return None
+        value = found[0][0]
+        return self._seals.open(value, "meta", "value", key) if isinstance(value, bytes) else str(value)
 
-    def set_meta(self, key: str, value: str) -> None:
+    def set_meta(self, key: str, value: str, *, secret: bool = False) -> None:
+        """Put a single value; sealed where it is ``secret``."""
+        stored = self._seals.seal(value, "meta", "value", key) if secret else value
         with self.transaction() as connection:
-            put_meta(connection, key, value)
+            put_meta(connection, key, stored)
+
+    def rotate_key(self, keys: KeyStore, *, keep_old: bool = False) -> bool:
+        """Seal and project everything with a new key, all of it or nothing. False: the old key wasn't removed, since
+        ``keep_old`` says so, what it opens isn't overwritten yet, or its owner has to.
+
+        Killed at any point, the database opens with one of the two keys, which are both there.
+
+        Raises:
+            PrivFaceError: ``key_missing``: there is no other key, and none can be made; ``gallery_corrupt``;
+                ``storage_full``, ``storage_failed``.
+        """
+        with self._lock:
+            old = self._seals.protection
+            new = Protection(keys.successor(old.key_id), self.instance_id())
+            with self.transaction(durable=True) as connection, _unbroken(self.path):
+                reseal(connection, old, new)
+                put_meta(connection, KEY_ID, new.key_id)
+                if not keep_old:
+                    put_meta(connection, KEY_RETIRED, old.key_id)
+            self._seals = Seals(self.path, new)
+            return self.finish_rotation(keys)
+
+    def finish_rotation(self, keys: KeyStore) -> bool:
+        """Remove the key that a rotation has left, once nothing that it opens is on the disk. False: not yet."""
+        with self._lock:
+            retired = self.get_meta(KEY_RETIRED)
+            if retired is None or not self.scrub() or not keys.retire(retired):
+                return False
+            with self.transaction(durable=True) as connection:
+                connection.execute("DELETE FROM meta WHERE key = ?", (KEY_RETIRED,))
+            return True
+
+    def _seal_all(self) -> None:
+        """Seal what an older version has left as it is."""
+        with self._outermost(), _unbroken(self.path):
+            reseal(self._connection, None, self._seals.protection)
+            put_meta(self._connection, KEY_ID, self._seals.protection.key_id)
+        self.scrub()
+
+    def _require_key(self) -> None:
+        """What another process sealed anew must not be mixed with what this one seals."""
+        found = self._connection.execute("SELECT value FROM meta WHERE key = ?", (KEY_ID,)).fetchone()
+        if found is not None and found[0] != self._seals.protection.key_id:
+            raise PrivFaceError(
+                ErrorCode.KEY_MISSING,
+                f"Another process has changed the key of the database {self.path}. Start PrivFace again.",
+            )
 
     def instance_id(self) -> str:
         """The UUID that this database was given when it was made."""
@@ -211,13 +283,44 @@ class StorageThread:
         await self.aclose()
 
 
-def put_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+def put_meta(connection: sqlite3.Connection, key: str, value: str | bytes) -> None:
     """Set a single value inside a transaction."""
     connection.execute(
         "INSERT INTO meta (key, value, digest) VALUES (?, ?, ?) "
         "ON CONFLICT (key) DO UPDATE SET value = excluded.value, digest = excluded.digest",
         sealed("meta", key, value),
     )
+
+
+def _find_key(path: Path, keys: KeyStore, single_values: Mapping[str, str]) -> MasterKey:
+    """The key that a database was sealed with; of one that isn't sealed yet, the one that it will be sealed with.
+
+    Raises:
+        PrivFaceError: ``key_missing``.
+    """
+    key_id = single_values.get(KEY_ID)
+    if key_id is None:
+        return keys.current()
+    key = keys.find(key_id)
+    if key is None:
+        raise PrivFaceError(
+            ErrorCode.KEY_MISSING,
+            f"The database {path} is sealed with the master key {key_id}, which is not in {keys.place}. "
+            "Nothing was written to it.",
+            allowed="that key, from a backup of it, where the settings protection.* say; without it, the data is lost: "
+            f"move {path.name} and the files beside it that start with {path.name} away to start empty",
+            details={"file": str(path), "key": key_id},
+        )
+    return key
+
+
+@contextlib.contextmanager
+def _unbroken(path: Path) -> Iterator[None]:
+    """Say what is wrong where a value can't be opened."""
+    try:
+        yield
+    except SealBrokenError:
+        raise damaged(path, "a sealed value was changed from outside") from None
 
 
 @contextlib.contextmanager
@@ -275,7 +378,7 @@ def _require_log(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _create(path: Path, migrations: Sequence[str]) -> None:
+def _create(path: Path, migrations: Sequence[str], key: MasterKey) -> None:
     """Make the file under another name, whole, and then put it in its place."""
     draft = path.with_name(path.name + ".new")
     try:
@@ -286,6 +389,7 @@ def _create(path: Path, migrations: Sequence[str]) -> None:
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             _migrate(connection, migrations)
             put_meta(connection, "instance_id", str(uuid.uuid4()))
+            put_meta(connection, KEY_ID, key.id)
         draft.replace(path)
         _flush_directory(path.parent)
     except OSError as error:

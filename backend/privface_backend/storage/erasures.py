@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from privface_backend.protocol import to_wire_time
-from privface_backend.storage.database import Database, put_meta
+from privface_backend.storage.database import Database
 from privface_backend.storage.schema import sealed
 
 _PATIENCE: Final = timedelta(seconds=30)
@@ -147,12 +147,12 @@ class Erasures:
 
     def forget_sightings(self, person_id: str) -> None:
         """Take a person out of what an ended service kept of who is where."""
-        with self._database.transaction(durable=True) as connection:
-            found = connection.execute("SELECT value FROM meta WHERE key = ?", (SIGHTINGS,)).fetchone()
-            if found is None or json.dumps(person_id)[1:-1] not in found[0]:
+        with self._database.transaction(durable=True):
+            found = self._database.get_meta(SIGHTINGS)
+            if found is None or json.dumps(person_id)[1:-1] not in found:
                 return
-            kept: list[dict[str, Any]] = [one for one in json.loads(found[0]) if one.get("person_id") != person_id]
-            put_meta(connection, SIGHTINGS, json.dumps(kept))
+            kept: list[dict[str, Any]] = [one for one in json.loads(found) if one.get("person_id") != person_id]
+            self._database.set_meta(SIGHTINGS, json.dumps(kept), secret=True)
 
 
 def _receipt(person_id: str, forgotten_at: str, body: str, rewritten_at: str | None, cleared_at: str | None) -> Receipt:

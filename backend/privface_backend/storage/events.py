@@ -14,12 +14,12 @@ from privface_backend.domain.explanations import Explanation, without_person
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Event, Outcome
 from privface_backend.storage.database import Database
-from privface_backend.storage.schema import sealed
+from privface_backend.storage.schema import SqlValue, sealed
 
 LONGEST_PAGE: Final = 1000
 
 _PAGE: Final = """
-    SELECT serial, body FROM events
+    SELECT serial, event_id, body FROM events
     WHERE (:before IS NULL OR serial < :before) AND (:after IS NULL OR serial > :after)
       AND (:camera IS NULL OR camera = :camera) AND (:person_id IS NULL OR person_id = :person_id)
       AND (:outcome IS NULL OR outcome = :outcome) AND (:since IS NULL OR ts >= :since)
@@ -53,7 +53,7 @@ class EventLog:
 
         ``explanations``: plain JSON by event id; those of events that are not among ``events`` are left out.
         """
-        rows = [_row(event) for event in events]
+        rows = [self._row(event) for event in events]
         added = {row[0] for row in rows}
         explained = [(_storable(event_id), explanation) for event_id, explanation in explanations.items()]
         with self._database.transaction() as connection:
@@ -66,17 +66,19 @@ class EventLog:
             )
             connection.executemany(
                 _EXPLAIN,
-                [_explanation_row(event_id, why) for event_id, why in explained if event_id in added],
+                [self._explanation_row(event_id, why) for event_id, why in explained if event_id in added],
             )
 
     def explanation(self, event_id: str) -> dict[str, Any] | None:
         """Why an event came out as it did, as it was given; None: nothing is known of that (any more)."""
-        found = self._database.rows("SELECT body FROM explanations WHERE event_id = ?", (_storable(event_id),))
-        return dict(json.loads(found[0][0])) if found else None
+        key = _storable(event_id)
+        found = self._database.rows("SELECT body FROM explanations WHERE event_id = ?", (key,))
+        return dict(json.loads(self._open("explanations", key, found[0][0]))) if found else None
 
     def get(self, event_id: str) -> Event | None:
-        found = self._database.rows("SELECT body FROM events WHERE event_id = ?", (_storable(event_id),))
-        return _event(found[0][0]) if found else None
+        key = _storable(event_id)
+        found = self._database.rows("SELECT body FROM events WHERE event_id = ?", (key,))
+        return self._event(key, found[0][0]) if found else None
 
     def list(
         self,
@@ -102,14 +104,14 @@ class EventLog:
                 "limit": max(1, min(limit, LONGEST_PAGE)),
                 "before": self._serial(before),
                 "after": self._serial(after),
-                "camera": None if camera is None else _storable(camera),
+                "camera": None if camera is None else self._database.seals.protection.lookup(camera),
                 "person_id": None if person_id is None else _storable(person_id),
                 "outcome": None if outcome is None else outcome.value,
                 "since": None if since is None else _milliseconds(since),
             },
         )
         rows.sort(key=lambda row: -int(row[0]))
-        return [_event(body) for _, body in rows]
+        return [self._event(event_id, body) for _, event_id, body in rows]
 
     def count(self) -> int:
         return int(self._database.rows("SELECT count(*) FROM events")[0][0])
@@ -120,8 +122,8 @@ class EventLog:
         with self._database.transaction(durable=True) as connection:
             removed: set[str] = set()
             others: list[Event] = []
-            for (body,) in connection.execute("SELECT body FROM events"):
-                event = _event(body)
+            for event_id, body in connection.execute("SELECT event_id, body FROM events"):
+                event = self._event(event_id, body)
                 if event.person_id == person_id or event.visit_id in visit_ids:
                     removed.add(event.event_id)
                 elif event.corrects is not None:
@@ -138,16 +140,42 @@ class EventLog:
         """Take a person out of the explanations of events that name somebody else or nobody, and overwrite what that
         held. How many explanations there were."""
         with self._database.transaction(durable=True) as connection:
-            rows = connection.execute(
-                "SELECT event_id, body FROM explanations WHERE instr(body, ?) > 0", (json.dumps(person_id)[1:-1],)
-            ).fetchall()
+            rows = connection.execute("SELECT event_id, body FROM explanations").fetchall()
+            told = ((event_id, self._open("explanations", event_id, body)) for event_id, body in rows)
+            sought = json.dumps(person_id)[1:-1]
             changed = [
-                _explanation_row(event_id, without_person(json.loads(body), person_id)) for event_id, body in rows
+                self._explanation_row(event_id, without_person(json.loads(body), person_id))
+                for event_id, body in told
+                if sought in body
             ]
             connection.executemany(_EXPLAIN, changed)
         if changed:
             self._database.scrub()
         return len(changed)
+
+    def _row(self, event: Event) -> tuple[SqlValue, ...]:
+        event_id = _storable(event.event_id)
+        body = json.dumps(event.to_dict(), separators=(",", ":"))
+        seals = self._database.seals
+        return sealed(
+            "events",
+            event_id,
+            _milliseconds(event.ts),
+            seals.protection.lookup(event.camera),
+            None if event.person_id is None else _storable(event.person_id),
+            event.outcome.value,
+            seals.seal(body, "events", "body", event_id),
+        )
+
+    def _event(self, event_id: str, body: bytes) -> Event:
+        return Event.from_dict(json.loads(self._open("events", event_id, body)))
+
+    def _explanation_row(self, event_id: str, explanation: Explanation) -> tuple[SqlValue, ...]:
+        body = json.dumps(explanation, separators=(",", ":"), default=dict)
+        return sealed("explanations", event_id, self._database.seals.seal(body, "explanations", "body", event_id))
+
+    def _open(self, table: str, event_id: str, body: bytes) -> str:
+        return self._database.seals.open(body, table, "body", event_id)
 
     def _serial(self, event_id: str | None) -> int | None:
         if event_id is None:
@@ -156,26 +184,6 @@ class EventLog:
         if not found:
             raise PrivFaceError(ErrorCode.EVENT_NOT_FOUND, "There is no event of that id any more.")
         return int(found[0][0])
-
-
-def _row(event: Event) -> tuple[Any, ...]:
-    return sealed(
-        "events",
-        _storable(event.event_id),
-        _milliseconds(event.ts),
-        _storable(event.camera),
-        None if event.person_id is None else _storable(event.person_id),
-        event.outcome.value,
-        json.dumps(event.to_dict(), separators=(",", ":")),
-    )
-
-
-def _explanation_row(event_id: str, explanation: Explanation) -> tuple[Any, ...]:
-    return sealed("explanations", event_id, json.dumps(explanation, separators=(",", ":"), default=dict))
-
-
-def _event(body: str) -> Event:
-    return Event.from_dict(json.loads(body))
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -39,8 +39,9 @@ def is_new(path: Path) -> bool:
     return True
 
 
-def inspect_file(path: Path, migrations: Sequence[str]) -> None:
-    """Check the header, the structure, the tables, the references and each row's digest. Nothing is written.
+def inspect_file(path: Path, migrations: Sequence[str]) -> Mapping[str, str]:
+    """Check the header, the structure, the tables, the references and each row's digest. Nothing is written. Gives the
+    single values that are no secrets.
 
     Raises:
         PrivFaceError: ``gallery_corrupt``, ``gallery_too_new``, or ``storage_failed``: it can't be read at all.
@@ -51,7 +52,7 @@ def inspect_file(path: Path, migrations: Sequence[str]) -> None:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=5)) as connection:
             connection.text_factory = bytes
-            _inspect_content(connection, path, migrations)
+            return _inspect_content(connection, path, migrations)
     except UnicodeError as error:
         raise damaged(path, "SQLite can't read it") from error
     except sqlite3.Error as error:
@@ -95,7 +96,7 @@ def _refuse_newer(path: Path, version: int, known_version: int) -> None:
         raise damaged(path, "it has no version")
 
 
-def _inspect_content(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
+def _inspect_content(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> Mapping[str, str]:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     _refuse_newer(path, version, len(migrations))
     connection.execute("PRAGMA cell_size_check=ON")
@@ -114,3 +115,5 @@ def _inspect_content(connection: sqlite3.Connection, path: Path, migrations: Seq
                 raise damaged(path, f"a row of its table {table} was changed from outside")
     if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
         raise damaged(path, "rows are missing")
+    single = connection.execute("SELECT key, value FROM meta WHERE typeof(value) = 'text'")
+    return {key.decode(): value.decode() for key, value in single}

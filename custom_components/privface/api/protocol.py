@@ -167,6 +167,7 @@ class ErrorCode(_WireEnum):
     STORAGE_FAILED = "storage_failed"
     GALLERY_CORRUPT = "gallery_corrupt"
     GALLERY_TOO_NEW = "gallery_too_new"
+    KEY_MISSING = "key_missing"
     SETTINGS_INVALID = "settings_invalid"
     PORT_IN_USE = "port_in_use"
     BROKER_UNREACHABLE = "broker_unreachable"

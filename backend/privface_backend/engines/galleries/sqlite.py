@@ -6,20 +6,19 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
-from typing import Final, cast
+from typing import Any, Final
 
 from privface_backend.domain.consent import Consent
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.people import EnrolledFace, Person, same_name
 from privface_backend.domain.privacy import PrivacyLevel
-from privface_backend.engines.galleries.codec import PlainCodec, TemplateCodec
 from privface_backend.engines.galleries.rows import count_up, to_text
 from privface_backend.engines.galleries.sqlite_visits import SqliteVisitMemory
 from privface_backend.errors import PrivFaceError
 from privface_backend.plugins.ports import EngineContext
 from privface_backend.protocol import ErrorCode
 from privface_backend.storage.database import Database
-from privface_backend.storage.schema import sealed
+from privface_backend.storage.schema import SqlValue, sealed
 
 _REVISION: Final = "gallery_revision"
 _PEOPLE: Final = """
@@ -47,10 +46,9 @@ _TEMPLATES: Final = """
 class SqliteGalleryStore:
     """The port's store on a ``Database``, which its owner opens and closes."""
 
-    def __init__(self, database: Database, codec: TemplateCodec | None = None) -> None:
+    def __init__(self, database: Database) -> None:
         self._database: Final = database
-        self._codec: Final = codec or PlainCodec()
-        self._memory: Final = SqliteVisitMemory(database, self._codec)
+        self._memory: Final = SqliteVisitMemory(database)
 
     @property
     def memory(self) -> SqliteVisitMemory:
@@ -66,24 +64,33 @@ class SqliteGalleryStore:
         return tuple(
             Person(
                 id=person_id,
-                name=name,
+                name=self._name(person_id, name),
                 created_at=datetime.fromisoformat(created_at),
                 faces=faces,
                 ignored=bool(ignored),
-                consent=_consent(*consent),
+                consent=self._consent(person_id, *consent),
             )
             for person_id, name, created_at, faces, ignored, *consent in self._database.rows(_PEOPLE)
+        )
+
+    def _consent(self, person_id: str, given_on: str | None, note: Any, withdrawn_at: str | None) -> Consent | None:
+        if given_on is None:
+            return None
+        return Consent(
+            given_on=date.fromisoformat(given_on),
+            note=self._database.seals.open(note, "consents", "note", person_id),
+            withdrawn_at=None if withdrawn_at is None else datetime.fromisoformat(withdrawn_at),
         )
 
     def add_person(self, person: Person, *, allow_duplicate: bool = True) -> bool:
         with self._database.transaction(durable=True) as connection:
             if not allow_duplicate and any(
-                same_name(name, person.name) for (name,) in connection.execute("SELECT name FROM people")
+                same_name(self._name(*row), person.name) for row in connection.execute("SELECT id, name FROM people")
             ):
                 return False
             connection.execute(
                 "INSERT INTO people (id, name, created_at, digest) VALUES (?, ?, ?, ?)",
-                sealed("people", person.id, person.name, to_text(person.created_at)),
+                sealed("people", person.id, self._sealed_name(person.id, person.name), to_text(person.created_at)),
             )
             count_up(connection, _REVISION)
         return True
@@ -93,8 +100,8 @@ class SqliteGalleryStore:
             found = connection.execute("SELECT created_at FROM people WHERE id = ?", (person_id,)).fetchone()
             if found is None:
                 return False
-            *_, digest = sealed("people", person_id, name, found[0])
-            connection.execute("UPDATE people SET name = ?, digest = ? WHERE id = ?", (name, digest, person_id))
+            _, sealed_name, _, digest = sealed("people", person_id, self._sealed_name(person_id, name), found[0])
+            connection.execute("UPDATE people SET name = ?, digest = ? WHERE id = ?", (sealed_name, digest, person_id))
             count_up(connection, _REVISION)
         self._database.scrub()
         return True
@@ -124,7 +131,14 @@ class SqliteGalleryStore:
                 # The note that is replaced may have said something about them.
                 self._database.scrub()
             connection.execute(
-                _PUT_CONSENT, sealed("consents", person_id, consent.given_on.isoformat(), consent.note, until)
+                _PUT_CONSENT,
+                sealed(
+                    "consents",
+                    person_id,
+                    consent.given_on.isoformat(),
+                    self._database.seals.seal(consent.note, "consents", "note", person_id),
+                    until,
+                ),
             )
             count_up(connection, _REVISION)
         return True
@@ -135,9 +149,9 @@ class SqliteGalleryStore:
                 id=face_id,
                 person_id=owner,
                 created_at=datetime.fromisoformat(created_at),
-                source=source,
-                folder=folder,
-                picture_digest=picture_digest,
+                source=self._database.seals.open(source, "faces", "source", face_id),
+                folder=self._database.seals.open(folder, "faces", "folder", face_id),
+                picture_digest=self._database.seals.open(picture_digest, "faces", "picture_digest", face_id),
             )
             for face_id, owner, created_at, source, folder, picture_digest in self._database.rows(
                 _FACES, {"person_id": person_id}
@@ -148,20 +162,10 @@ class SqliteGalleryStore:
         with self._database.transaction(durable=True) as connection:
             if connection.execute("SELECT 1 FROM people WHERE id = ?", (face.person_id,)).fetchone() is None:
                 raise PrivFaceError(ErrorCode.PERSON_NOT_FOUND, "There is no such person.")
-            _insert_face(connection, face)
+            self._insert_face(connection, face)
             connection.executemany(
                 "INSERT INTO templates (face_id, contract, method, relative, vector, digest) VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    sealed(
-                        "templates",
-                        face.id,
-                        contract.key,
-                        template.level.method,
-                        float(template.level.relative),
-                        self._codec.encode(template.vector),
-                    )
-                    for template in templates
-                ],
+                [self._template_row(face.id, contract.key, template) for template in templates],
             )
             count_up(connection, _REVISION)
 
@@ -170,14 +174,15 @@ class SqliteGalleryStore:
 
     def templates(self, contract: Contract) -> Sequence[Template]:
         levels: dict[tuple[str, float], PrivacyLevel] = {}
+        seals, key, dimension = self._database.seals, contract.key, contract.dimension
         return tuple(
             Template(
                 face_id=face_id,
                 person_id=person_id,
                 level=levels.setdefault((method, relative), PrivacyLevel(method, relative)),
-                vector=self._codec.decode(vector, contract.dimension),
+                vector=seals.open_vector(vector, dimension, "templates", "vector", face_id, key, method, relative),
             )
-            for face_id, person_id, method, relative, vector in self._database.rows(_TEMPLATES, (contract.key,))
+            for face_id, person_id, method, relative, vector in self._database.rows(_TEMPLATES, (key,))
         )
 
     def contracts(self) -> Mapping[str, int]:
@@ -188,6 +193,45 @@ class SqliteGalleryStore:
         self._database.scrub_if_due()
         return int(self._database.get_meta(_REVISION) or 0)
 
+    def _name(self, person_id: str, stored: bytes | str) -> str:
+        return self._database.seals.open(stored, "people", "name", person_id)
+
+    def _sealed_name(self, person_id: str, name: str) -> bytes | str:
+        return self._database.seals.seal(name, "people", "name", person_id)
+
+    def _template_row(self, face_id: str, contract: str, template: Template) -> tuple[SqlValue, ...]:
+        keys = (face_id, contract, template.level.method, float(template.level.relative))
+        vector = self._database.seals.seal_vector(template.vector, "templates", "vector", *keys)
+        return sealed("templates", *keys, vector)
+
+    def _insert_face(self, connection: sqlite3.Connection, face: EnrolledFace) -> None:
+        """Add the face's own row where it isn't there already.
+
+        Raises:
+            PrivFaceError: ``conflict``: the person has another face from the same picture.
+        """
+        if connection.execute("SELECT 1 FROM faces WHERE id = ?", (face.id,)).fetchone() is not None:
+            return
+        seals = self._database.seals
+        others = connection.execute("SELECT id, picture_digest FROM faces WHERE person_id = ?", (face.person_id,))
+        if face.picture_digest and any(
+            seals.open(stored, "faces", "picture_digest", other) == face.picture_digest for other, stored in others
+        ):
+            raise PrivFaceError(ErrorCode.CONFLICT, "The person has a face from that picture already.")
+        connection.execute(
+            "INSERT INTO faces (id, person_id, created_at, source, folder, picture_digest, digest) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            sealed(
+                "faces",
+                face.id,
+                face.person_id,
+                to_text(face.created_at),
+                seals.seal(face.source, "faces", "source", face.id),
+                seals.seal(face.folder, "faces", "folder", face.id),
+                seals.seal(face.picture_digest, "faces", "picture_digest", face.id),
+            ),
+        )
+
     def _remove(self, statement: str, row_id: str) -> bool:
         with self._database.transaction(durable=True) as connection:
             if connection.execute(statement, (row_id,)).rowcount == 0:
@@ -197,44 +241,9 @@ class SqliteGalleryStore:
         return True
 
 
-def _consent(given_on: str | None, note: str, withdrawn_at: str | None) -> Consent | None:
-    if given_on is None:
-        return None
-    return Consent(
-        given_on=date.fromisoformat(given_on),
-        note=note,
-        withdrawn_at=None if withdrawn_at is None else datetime.fromisoformat(withdrawn_at),
-    )
-
-
-def _insert_face(connection: sqlite3.Connection, face: EnrolledFace) -> None:
-    """Add the face's own row where it isn't there already."""
-    if connection.execute("SELECT 1 FROM faces WHERE id = ?", (face.id,)).fetchone() is None:
-        connection.execute(
-            "INSERT INTO faces (id, person_id, created_at, source, folder, picture_digest, digest) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            sealed(
-                "faces",
-                face.id,
-                face.person_id,
-                to_text(face.created_at),
-                face.source,
-                face.folder,
-                face.picture_digest,
-            ),
-        )
-
-
 def create(context: EngineContext) -> SqliteGalleryStore:
-    """The store on ``options["database"]``, a ``Database``; ``options["codec"]`` may give a ``TemplateCodec``."""
+    """The store on ``options["database"]``, a ``Database``."""
     database = context.options.get("database")
     if not isinstance(database, Database):
         raise TypeError("the option database must be a Database")
-    codec = context.options.get("codec")
-    return SqliteGalleryStore(database, codec if codec is None else _as_codec(codec))
-
-
-def _as_codec(option: object) -> TemplateCodec:
-    if not (hasattr(option, "encode") and hasattr(option, "decode")):
-        raise TypeError("the option codec must be a TemplateCodec")
-    return cast("TemplateCodec", option)
+    return SqliteGalleryStore(database)

@@ -11,10 +11,9 @@ from typing import Any, Final
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.memory import KeptVisit, NegativeExample, RememberedFace, Stranger, check_faces
 from privface_backend.domain.privacy import PrivacyLevel
-from privface_backend.engines.galleries.codec import TemplateCodec
 from privface_backend.engines.galleries.rows import count_up, exists, to_text
 from privface_backend.storage.database import Database, put_meta
-from privface_backend.storage.schema import sealed
+from privface_backend.storage.schema import SqlValue, sealed
 
 _REVISION: Final = "memory_revision"
 _NUMBER: Final = "stranger_number"
@@ -53,16 +52,16 @@ _NEGATIVES: Final = """
     WHERE :contract IS NULL OR contract = :contract ORDER BY created_at, rowid
 """
 _VISIT_FACES: Final = """
-    SELECT visit_id, contract, method, relative, weight, vector FROM remembered
+    SELECT visit_id, remembered.stranger_id, negative_id, contract, method, relative, weight, vector FROM remembered
     JOIN visits ON visits.id = visit_id WHERE :id IS NULL OR visit_id = :id ORDER BY remembered.rowid
 """
 _STRANGER_FACES: Final = """
-    SELECT stranger_id, contract, method, relative, weight, vector FROM remembered
+    SELECT visit_id, remembered.stranger_id, negative_id, contract, method, relative, weight, vector FROM remembered
     JOIN strangers ON strangers.id = stranger_id
     WHERE :contract IS NULL OR contract = :contract ORDER BY remembered.rowid
 """
 _NEGATIVE_FACES: Final = """
-    SELECT negative_id, contract, method, relative, weight, vector FROM remembered
+    SELECT visit_id, remembered.stranger_id, negative_id, contract, method, relative, weight, vector FROM remembered
     JOIN negatives ON negatives.id = negative_id
     WHERE :contract IS NULL OR contract = :contract ORDER BY remembered.rowid
 """
@@ -71,13 +70,13 @@ _NEGATIVE_FACES: Final = """
 class SqliteVisitMemory:
     """The port's memory on the gallery's ``Database``."""
 
-    def __init__(self, database: Database, codec: TemplateCodec) -> None:
+    def __init__(self, database: Database) -> None:
         self._database: Final = database
-        self._codec: Final = codec
 
     def keep_visit(self, visit: KeptVisit) -> bool:
         check_faces(visit.faces, visit.contract)
-        row = (visit.id, visit.camera, to_text(visit.last_seen), visit.contract, visit.person_id, visit.stranger_id)
+        camera = self._database.seals.seal(visit.camera, "visits", "camera", visit.id)
+        row = (visit.id, camera, to_text(visit.last_seen), visit.contract, visit.person_id, visit.stranger_id)
         with self._database.transaction() as connection:
             known = exists(connection, _PERSON, visit.person_id) and exists(connection, _STRANGER, visit.stranger_id)
             if known:
@@ -107,7 +106,7 @@ class SqliteVisitMemory:
         return tuple(
             KeptVisit(
                 id=found,
-                camera=camera,
+                camera=self._database.seals.open(camera, "visits", "camera", found),
                 last_seen=datetime.fromisoformat(last_seen),
                 contract=contract,
                 person_id=person_id,
@@ -133,7 +132,7 @@ class SqliteVisitMemory:
             stranger.contract,
             to_text(stranger.first_seen),
             to_text(stranger.last_seen),
-            stranger.camera,
+            self._database.seals.seal(stranger.camera, "strangers", "camera", stranger.id),
             int(stranger.visits),
         )
         # A number that was told must not come back after a power cut.
@@ -158,7 +157,7 @@ class SqliteVisitMemory:
                 contract=kept_contract,
                 first_seen=datetime.fromisoformat(first_seen),
                 last_seen=datetime.fromisoformat(last_seen),
-                camera=camera,
+                camera=self._database.seals.open(camera, "strangers", "camera", stranger_id),
                 visits=visits,
                 faces=faces.get(stranger_id, ()),
             )
@@ -252,30 +251,24 @@ class SqliteVisitMemory:
         owner: tuple[str | None, str | None, str | None],
         faces: Iterable[RememberedFace],
     ) -> None:
-        connection.executemany(
-            _PUT_FACE,
-            [
-                sealed(
-                    "remembered",
-                    *owner,
-                    face.level.method,
-                    float(face.level.relative),
-                    float(face.weight),
-                    self._codec.encode(face.vector),
-                )
-                for face in faces
-            ],
-        )
+        connection.executemany(_PUT_FACE, [self._face_row(owner, face) for face in faces])
+
+    def _face_row(self, owner: tuple[str | None, str | None, str | None], face: RememberedFace) -> tuple[SqlValue, ...]:
+        keys = (*owner, face.level.method, float(face.level.relative))
+        vector = self._database.seals.seal_vector(face.vector, "remembered", "vector", *keys)
+        return sealed("remembered", *keys, float(face.weight), vector)
 
     def _faces(self, rows: Iterable[tuple[Any, ...]]) -> Mapping[str, tuple[RememberedFace, ...]]:
         """The faces by whose they are."""
         found: defaultdict[str, list[RememberedFace]] = defaultdict(list)
-        for owner, contract, method, relative, weight, vector in rows:
-            found[owner].append(
+        for *owner, contract, method, relative, weight, vector in rows:
+            keys = (*owner, method, relative)
+            dimension = Contract.from_key(contract).dimension
+            found[next(filter(None, owner))].append(
                 RememberedFace(
                     level=PrivacyLevel(method, relative),
                     weight=weight,
-                    vector=self._codec.decode(vector, Contract.from_key(contract).dimension),
+                    vector=self._database.seals.open_vector(vector, dimension, "remembered", "vector", *keys),
                 )
             )
         return {owner: tuple(faces) for owner, faces in found.items()}
