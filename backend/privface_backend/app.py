@@ -36,12 +36,13 @@ from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.showing import Showing
 from privface_backend.mqtt.topics import Command, SetEnabled
 from privface_backend.pipeline.cameras import Camera, Cameras
+from privface_backend.pipeline.forgetting import LiveForgetting, nothing_heard
 from privface_backend.pipeline.household import CameraState, Household, PersonState
 from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.keeping import StateKeeper
 from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visit_settings import VisitSettings
-from privface_backend.plugins.ports import EngineContext, Sink
+from privface_backend.plugins.ports import EngineContext, Forgets, Sink
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import Event, StreamMessage
@@ -53,8 +54,6 @@ from privface_backend.tasks import (
     follow_states,
     in_background,
     poll,
-    purge_events,
-    purge_memory,
 )
 
 if TYPE_CHECKING:
@@ -151,6 +150,7 @@ class _Parts:
         self._services: Final = self._make_services()
         self._dht: Final = Dht(self._services, self._start.done) if settings.dht.enabled else None
         self._sinks: Final = self._make_sinks()
+        self._forgetting: Final = self._make_forgetting()
         core.gallery.on_change(self._take_people)
         self._bus.call(self._to_mqtt)
         self._bus.call(self._to_sinks)
@@ -166,6 +166,19 @@ class _Parts:
             name: core.registry.create(EngineKind.SINK, name, EngineContext(weights=core.weights, options=own))
             for name, own in options.items()
         }
+
+    def _make_forgetting(self) -> LiveForgetting:
+        showing = self._showing
+        queues = (*showing.links, self._intake, *(() if self._dht is None else (self._dht.link,)))
+        return LiveForgetting(
+            records=self._core.records,
+            bus=self._bus,
+            queues=(*queues, *(sink for sink in self._sinks.values() if isinstance(sink, Forgets))),
+            links=showing.links,
+            shown=showing.published,
+            left_over=showing.tell_forgotten,
+            heard=showing.left_overs.heard.wait if self._mqtt.enabled else nothing_heard,
+        )
 
     def _make_bridge(self) -> Bridge | None:
         """The bridge, where cameras are set for it; not where it runs as a process of its own."""
@@ -224,6 +237,9 @@ class _Parts:
             calibrator=Calibrator(core),
             face_widths=LoggedFaceWidths(core.events, core.storage),
             broker=self._link,
+            records=core.records,
+            retention=core.retention,
+            forgotten=lambda person_id, seconds: self._forgetting.wait(person_id, seconds),  # noqa: PLW0108  # made later
             weights=self._start.weights,
             trouble=lambda: self._start.trouble,
             key_id=lambda: core.database.seals.protection.key_id,
@@ -260,9 +276,8 @@ class _Parts:
         )
         yield "visits", self._keeper.run()
         yield "gallery", poll(core.gallery.poll, _POLL_SECONDS, "Reading the gallery")
-        days = core.settings.retention.event_days
-        yield "retention", purge_events(lambda moment: core.storage.call(core.events.purge, moment), core.clock, days)
-        yield "memory", purge_memory(core.memory.purge, core.settings.memory.hours)
+        yield "retention", core.retention.run(core.settings.retention.purge_hours)
+        yield "forgetting", self._forgetting.run()
         if core.settings.gallery.folder is not None:
             yield "folder", self._watch(core.settings.gallery.folder)
         if self._bridge is not None:
@@ -286,7 +301,7 @@ class _Parts:
     def _take_people(self) -> None:
         people = self._core.index.snapshot.people
         self._household.set_people({person.id: person.name for person in people})
-        self._projection.set_people(people)
+        self._forgetting.take_people(people, lambda: self._projection.set_people(people))
         self._bus.tell(Message(StreamMessage.PEOPLE, {"people": [person.to_dict() for person in people]}))
         self._intake.tell_states()
         self._wake.set()

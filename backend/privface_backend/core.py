@@ -13,9 +13,13 @@ from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
+from privface_backend.evaluation import CACHE_FOLDER
+from privface_backend.evaluation.cache import FolderCache
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.memory import MemoryService
-from privface_backend.gallery.service import GalleryService
+from privface_backend.gallery.records import Records
+from privface_backend.gallery.retention import Keeping, RetentionService
+from privface_backend.gallery.service import EnrollmentRules, GalleryService
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.lane import Lane, open_lane
@@ -31,7 +35,9 @@ from privface_backend.protocol import ErrorCode, Privacy
 from privface_backend.settings import Settings
 from privface_backend.settings_sections import EngineSettings
 from privface_backend.storage.database import Database, StorageThread
+from privface_backend.storage.erasures import Erasures
 from privface_backend.storage.events import EventLog
+from privface_backend.storage.retention import Retention
 from privface_backend.storage.tokens import TokenStore
 
 
@@ -101,6 +107,8 @@ class Core:
     audit: Auditor
     gallery: GalleryService
     memory: MemoryService
+    records: Records
+    retention: RetentionService
     index: GalleryIndex
     lane: Lane
     recognition: Recognition
@@ -145,7 +153,19 @@ async def open_core(
             store = await storage.call(registry.create, EngineKind.GALLERY, "sqlite", context)
             events = EventLog(database)
             index = GalleryIndex()
-            gallery = GalleryService(store=store, storage=storage, index=index, clock=clock, events=events)
+            erasures = Erasures(database)
+            gallery = GalleryService(
+                store=store,
+                storage=storage,
+                index=index,
+                clock=clock,
+                events=events,
+                erasures=erasures,
+                clear_caches=FolderCache(settings.data_dir / CACHE_FOLDER).clear,
+                rules=EnrollmentRules(
+                    require_consent=settings.enrollment.require_consent, folder=settings.gallery.folder
+                ),
+            )
             await gallery.poll()
             memory = MemoryService(
                 gallery=gallery,
@@ -155,6 +175,19 @@ async def open_core(
                 events=events,
                 clock=clock,
                 keeping=timedelta(hours=settings.memory.hours),
+            )
+            records = Records(
+                gallery=gallery, store=store, storage=storage, events=events, erasures=erasures, clock=clock
+            )
+            retention = RetentionService(
+                retention=Retention(database),
+                storage=storage,
+                memory=memory,
+                keeping=Keeping(
+                    events=timedelta(days=settings.retention.event_days),
+                    nameless=timedelta(days=settings.retention.nameless_days),
+                ),
+                clock=clock,
             )
             yield Core(
                 settings=settings,
@@ -168,6 +201,8 @@ async def open_core(
                 audit=audit,
                 gallery=gallery,
                 memory=memory,
+                records=records,
+                retention=retention,
                 index=index,
                 lane=lane,
                 recognition=_make_recognition(settings, lane, index, weights, registry),

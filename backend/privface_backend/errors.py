@@ -88,6 +88,7 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.PERSON_NOT_FOUND: 404,
     ErrorCode.PERSON_EXISTS: 409,
     ErrorCode.BAD_NAME: 400,
+    ErrorCode.CONSENT_MISSING: 409,
     ErrorCode.FACE_NOT_FOUND: 404,
     ErrorCode.EVENT_NOT_FOUND: 404,
     ErrorCode.STRANGER_NOT_FOUND: 404,

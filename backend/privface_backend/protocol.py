@@ -150,6 +150,7 @@ class ErrorCode(_WireEnum):
     PERSON_NOT_FOUND = "person_not_found"
     PERSON_EXISTS = "person_exists"
     BAD_NAME = "bad_name"
+    CONSENT_MISSING = "consent_missing"
     FACE_NOT_FOUND = "face_not_found"
     EVENT_NOT_FOUND = "event_not_found"
     STRANGER_NOT_FOUND = "stranger_not_found"

@@ -46,6 +46,7 @@ from privface_backend.settings_sections import (
     DiscoverySettings,
     DropInSettings,
     EngineSettings,
+    EnrollmentSettings,
     GallerySettings,
     LinkSettings,
     LogSettings,
@@ -75,6 +76,7 @@ class Settings:
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     gallery: GallerySettings = field(default_factory=GallerySettings)
+    enrollment: EnrollmentSettings = field(default_factory=EnrollmentSettings)
     decision: DecisionSettings = field(default_factory=DecisionSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
@@ -203,6 +205,8 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("dht", "waiting"): between(1, 1000),
     ("dht", "outbox"): between(1, 10_000),
     ("retention", "event_days"): between(0, 3650),
+    ("retention", "unknown_days"): between(0, 3650),
+    ("retention", "purge_hours"): between(1, 168),
     ("memory", "hours"): between(0, 720),
     ("audit", "megabytes"): between(1, 1024),
     ("audit", "days"): between(1, 3650),

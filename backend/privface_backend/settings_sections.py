@@ -64,6 +64,13 @@ class GallerySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentSettings:
+    """Who may be enrolled. ``require_consent``: only who has a consent on record."""
+
+    require_consent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionSettings:
     """When somebody is named. ``naming``: how readily; ``caution`` is added to every threshold; ``margin`` is the lead
     over the next person; ``settle_seconds``: how long another frame is waited for before what there is must do;
@@ -128,9 +135,17 @@ class DropInSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
-    """How long events are kept."""
+    """How long events are kept. ``unknown_days``: those that name nobody, None: as long as the others;
+    ``purge_hours``: how often what is too old is removed."""
 
     event_days: int = 30
+    unknown_days: int | None = None
+    purge_hours: int = 24
+
+    @property
+    def nameless_days(self) -> int:
+        """How long events that name nobody are kept."""
+        return self.event_days if self.unknown_days is None else self.unknown_days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

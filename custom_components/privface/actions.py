@@ -112,6 +112,7 @@ _TOLD: Final = frozenset(
         "person_exists",
         "bad_name",
         "conflict",
+        "consent_missing",
         "picture_unreadable",
         "picture_truncated",
         "picture_too_large",

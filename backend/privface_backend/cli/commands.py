@@ -48,11 +48,29 @@ def enroll(
         typer.Option(metavar="X,Y,W,H", help="Take the face there (fractions of the picture).", show_default=False),
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Forget pictures that the directory no longer has.")] = False,
+    forgotten: Annotated[
+        bool, typer.Option("--forgotten", help="Take a directory's pictures of people who were forgotten, too.")
+    ] = False,
 ) -> None:
     """Enroll people: a directory (a folder a person, or Name.jpg files), or single pictures."""
     from privface_backend.cli.enroll import Choice, run_enroll  # noqa: PLC0415  # see the module's docstring
 
-    run_enroll(invocation(context), paths, Choice(person=person, largest=largest, box=box, prune=prune))
+    choice = Choice(person=person, largest=largest, box=box, prune=prune, forgotten=forgotten)
+    run_enroll(invocation(context), paths, choice)
+
+
+def purge(
+    context: typer.Context,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is too old, and remove nothing.")] = False,
+    trust_clock: Annotated[
+        bool, typer.Option("--trust-clock", help="The clock is right, however far it has jumped.")
+    ] = False,
+) -> None:
+    """Remove events, visits and strangers that are older than the settings say. The service does it by itself."""
+    from privface_backend.cli.purge import run_purge  # noqa: PLC0415  # see the module's docstring
+
+    run_purge(invocation(context), dry_run=dry_run, trust_clock=trust_clock)
 
 
 def identify(
@@ -217,7 +235,8 @@ def version(context: typer.Context) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add all commands, in the order of the help."""
-    for command in (serve, bridge, enroll, identify, show, watch, correct, explain, calibrate, doctor, demo, version):
+    first = (serve, bridge, enroll, identify, show, watch, correct, explain, calibrate, purge)
+    for command in (*first, doctor, demo, version):
         app.command(epilog=ANYWHERE)(command)
     groups = (
         ("people", people),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from privface_backend.audit.acts import Doing
 from privface_backend.audit.entries import Act, By
@@ -36,11 +35,17 @@ class _Opened:
     live: bool
 
 
+class Send(Protocol):
+    """Sends a message; ``people``: the ids of those whom it names."""
+
+    def __call__(self, text: str, /, *, people: frozenset[str] = ...) -> None: ...
+
+
 class DhtRequests:
     """Takes requests in and answers them through ``send``. One that comes again, as when a node tells what it has kept,
     is not carried out again."""
 
-    def __init__(self, means: Means, policy: LinkPolicy, send: Callable[[str], None]) -> None:
+    def __init__(self, means: Means, policy: LinkPolicy, send: Send) -> None:
         self._means: Final = means
         self._policy: Final = policy
         self._send: Final = send
@@ -87,7 +92,7 @@ class DhtRequests:
             text = answering.refusal(internal, {}, sightings.frames_total, 0)
         else:
             text = answering.result(sightings.labels(), sightings.frames_total, sightings.unknown)
-        self._send(text)
+        self._send(text, people=sightings.people())
 
     def _read(self, request: DhtRequest) -> Question:
         return read_question(
@@ -114,7 +119,8 @@ class DhtRequests:
 
         def tell(frame: int) -> None:
             if frame % every == 0:
-                self._send(answering.frame_result(frame, sightings.take_recent_labels(), sightings.unknown))
+                text = answering.frame_result(frame, sightings.take_recent_labels(), sightings.unknown)
+                self._send(text, people=sightings.people())
 
         await look(self._means, opened.frames, sightings, live=opened.live, each=tell)
 

@@ -47,12 +47,17 @@ class MemoryService:
         self._events: Final = events
         self._clock: Final = clock
         self._keeping: Final = keeping
-        self._corrections: Final = Corrections(store, index, clock)
+        self._corrections: Final = Corrections(store, index, clock, require_consent=gallery.rules.require_consent)
 
     @property
     def keeps(self) -> bool:
         """Whether anything is kept of a visit."""
         return self._keeping > timedelta(0)
+
+    @property
+    def hours(self) -> float:
+        """For how long that is."""
+        return self._keeping / timedelta(hours=1)
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call ``callback`` on the event loop after each change of strangers or negative examples; it must return at
@@ -196,6 +201,13 @@ class MemoryService:
             PrivFaceError: ``storage_full``, ``storage_failed``.
         """
         return await self._change(self._memory.purge, self._clock() - self._keeping)
+
+    def count_outdated(self) -> int:
+        """How many visits and strangers have been kept for too long. On the storage's thread."""
+        before = self._clock() - self._keeping
+        seen = [visit.last_seen for visit in self._memory.visits()]
+        seen += [stranger.last_seen for stranger in self._memory.strangers()]
+        return sum(moment < before for moment in seen)
 
     async def _change(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         done = await self._storage.call(self._run, partial(function, *args, **kwargs))

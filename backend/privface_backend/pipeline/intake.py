@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -195,6 +195,11 @@ class Intake:
 
     def _accept(self, card: FrameCard) -> None:
         self._cameras.add(card.camera)
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Remember nothing of the visits of people who were forgotten while these went on; 0: nothing waits here."""
+        self._visits.forget(person_ids)
+        return 0
 
     def drop_visits(self, camera: str) -> None:
         """Say nothing more about what a camera has shown: it was switched off."""

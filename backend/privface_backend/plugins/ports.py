@@ -5,13 +5,14 @@ Detectors, aligners, recognizers and anonymizers are made and run on the lane's 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from privface_backend.domain.consent import Consent
 from privface_backend.domain.faces import DetectedFace, LandmarkSet, Vectors
 from privface_backend.domain.frames import Frame, Pixels
 from privface_backend.domain.geometry import Points, Size
@@ -188,6 +189,14 @@ class Sink(Protocol):
         """The sink's whole life; cancel it to end it."""
 
 
+@runtime_checkable
+class Forgets(Protocol):
+    """Holds what names people until it is sent: a sink may be one."""
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Drop what waits and is about people who were forgotten, by their ids. How many messages that was."""
+
+
 class GalleryStore(Protocol):
     """Keeps people, faces and templates. Synchronous: called on one thread. What it raises leaves it whole.
 
@@ -204,7 +213,7 @@ class GalleryStore(Protocol):
         """What is done to the store and its memory inside the block holds whole, or not at all."""
 
     def people(self) -> Sequence[Person]:
-        """All, with their counts of faces, and whether they are ignored; oldest first."""
+        """All, with their counts of faces, whether they are ignored, and their consent; oldest first."""
 
     def add_person(self, person: Person, *, allow_duplicate: bool = True) -> bool:
         """False: somebody has that name, in a reader's eyes, and ``allow_duplicate`` is off."""
@@ -217,6 +226,9 @@ class GalleryStore(Protocol):
 
     def set_ignored(self, person_id: str, ignored: bool) -> bool:
         """False: there is no such person."""
+
+    def set_consent(self, person_id: str, consent: Consent) -> bool:
+        """Put a consent in the place of an older one. False: there is no such person."""
 
     def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]: ...
 
@@ -256,6 +268,12 @@ class VisitMemory(Protocol):
         """
 
     def visit(self, visit_id: str) -> KeptVisit | None: ...
+
+    def visits(self) -> Sequence[KeptVisit]:
+        """All, oldest first."""
+
+    def remove_visit(self, visit_id: str) -> bool:
+        """False: there is no such visit."""
 
     def next_stranger_number(self) -> int:
         """A number that no stranger has had, from 1, and that none will be given again."""

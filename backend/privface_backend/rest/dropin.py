@@ -210,9 +210,10 @@ async def enroll_pictures(
     Pictures that can't be used are left out if another can; one that is enrolled already counts as enrolled.
 
     Raises:
-        PrivFaceError: the first picture's, if none can be used; ``bad_name``; what ends all of them.
+        PrivFaceError: the first picture's, if none can be used; ``bad_name``; ``consent_missing``; what ends all.
     """
     cleaned = check_new_name(name)
+    services.gallery.check_consent(cleaned)
     usable: list[tuple[RepresentedFace, str]] = []
     refused: list[PrivFaceError] = []
     for file in files:

@@ -14,6 +14,7 @@ from privface_backend.rest.auditing import ACTS
 from privface_backend.rest.calibration_schemas import CALIBRATION_COMPONENTS
 from privface_backend.rest.memory_schemas import MEMORY_COMPONENTS
 from privface_backend.rest.operations import Answer, Operation, answer_json, component
+from privface_backend.rest.record_schemas import RECORD_COMPONENTS
 from privface_backend.rest.schemas import COMPONENTS
 
 _TAGS: Final = {
@@ -50,7 +51,13 @@ def describe(operations: Iterable[Operation]) -> dict[str, object]:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": dict(paths),
         "components": {
-            "schemas": {**COMPONENTS, **MEMORY_COMPONENTS, **CALIBRATION_COMPONENTS, **AUDIT_COMPONENTS},
+            "schemas": {
+                **COMPONENTS,
+                **MEMORY_COMPONENTS,
+                **CALIBRATION_COMPONENTS,
+                **AUDIT_COMPONENTS,
+                **RECORD_COMPONENTS,
+            },
             "securitySchemes": {
                 "token": {
                     "type": "http",

@@ -20,6 +20,7 @@ from privface_backend.protocol import (
     StreamMessage,
 )
 from privface_backend.rest.advice_schemas import CAMERA_ADVICE
+from privface_backend.rest.consent_schemas import CONSENT_OF_A_PERSON
 from privface_backend.rest.operations import Schema, component
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -269,7 +270,9 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "before": {**_TEXT_OR_NULL, "description": "The cursor of the next older page; null: there is none."},
         }
     ),
-    "Person": record({"id": _TEXT, "name": _TEXT, "created_at": _TIME, "faces": _COUNT, "ignored": _FLAG}),
+    "Person": record(
+        {"id": _TEXT, "name": _TEXT, "created_at": _TIME, "faces": _COUNT, "ignored": _FLAG, **CONSENT_OF_A_PERSON}
+    ),
     "PersonName": record(
         {
             "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
@@ -287,20 +290,6 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "refused": list_of(record({"file": _COUNT, "name": _TEXT_OR_NULL, "error": {"type": "object"}})),
         },
         description="What was enrolled, and the files (by their place, from 0) that were not.",
-    ),
-    "Receipt": record(
-        {
-            "person_id": _TEXT,
-            "faces": _COUNT,
-            "templates": _COUNT,
-            "events": _COUNT,
-            "visits": _COUNT,
-            "negatives": _COUNT,
-            "explanations": _COUNT,
-            "folder_pictures": _COUNT,
-        },
-        description="What was removed. explanations: those of others' events, which mentioned them; folder_pictures: "
-        "faces that came from pictures in an enrolled folder, which are enrolled again if they stay there.",
     ),
     "PersonState": record(
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +16,8 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.memory import MemoryService
+from privface_backend.gallery.records import Records
+from privface_backend.gallery.retention import RetentionService
 from privface_backend.gallery.service import GalleryService
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
@@ -26,6 +28,7 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import Advice
 from privface_backend.settings import Settings
 from privface_backend.storage.database import StorageThread
+from privface_backend.storage.erasures import Receipt
 from privface_backend.storage.events import EventLog
 from privface_backend.storage.tokens import TokenStore
 
@@ -89,7 +92,8 @@ class WebhookCounts(Protocol):
 class Services:
     """The parts of a running backend. ``weights`` tells of each weights file whether it is there, ``key_id`` the id of
     the master key, ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was
-    sent, ``advice`` of a camera how strongly its frames should be anonymized."""
+    sent, ``advice`` of a camera how strongly its frames should be anonymized; ``forgotten`` gives the receipt of
+    somebody who was forgotten, when the broker knows or after so many seconds."""
 
     settings: Settings
     instance_id: str
@@ -111,6 +115,9 @@ class Services:
     bus: Bus
     calibrator: Calibrator
     face_widths: FaceWidths
+    records: Records
+    retention: RetentionService
+    forgotten: Callable[[str, float], Awaitable[Receipt | None]]
     broker: Broker | None = None
     weights: Callable[[], Mapping[str, str]] | None = None
     trouble: Callable[[], PrivFaceError | None] = lambda: None
