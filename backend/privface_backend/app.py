@@ -289,7 +289,9 @@ class _Parts:
         core = self._core
 
         async def start() -> None:
-            await fetch_weights(core.weights, needed_weights(core.settings.engines, core.registry))
+            await fetch_weights(
+                core.weights, needed_weights(core.settings.engines, core.registry, core.settings.methods)
+            )
             await core.start_engines()
 
         await keep_starting(start, self._in_trouble, first_retry=self._retry_seconds)
@@ -396,7 +398,7 @@ class _Parts:
         self._projection.follow(command, self._cameras)
 
     def _weights(self) -> Mapping[str, str]:
-        names = needed_weights(self._core.settings.engines, self._core.registry)
+        names = needed_weights(self._core.settings.engines, self._core.registry, self._core.settings.methods)
         return {name: str(self._core.weights.status(name)) for name in names}
 
 
