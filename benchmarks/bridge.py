@@ -41,6 +41,7 @@ from privface_backend.plugins.weightless import NoWeights
 from privface_backend.protocol import AppliedBy, Privacy
 
 KERNEL: Final = 17
+WANTED: Final = Privacy(parameter=KERNEL)
 SIZE: Final = (1280, 720)
 MOST_RATIO: Final = 3.0
 MOST_MIB: Final = 150.0

@@ -6,17 +6,19 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigSubentry
 
-from .anonymize import Strength
+from .anonymize import Noise, Strength
 from .const import (
     CONF_BURST,
     CONF_CAMERA,
     CONF_CONDITION,
     CONF_CONDITION_STATES,
     CONF_COOLDOWN,
+    CONF_EPSILON,
     CONF_INTERVAL,
     CONF_METHOD,
     CONF_PARAMETER,
     CONF_RECOGNITION,
+    CONF_SENSITIVITY,
     CONF_SPACING,
     CONF_TRIGGERS,
     DEFAULT_BURST,
@@ -25,6 +27,7 @@ from .const import (
     DEFAULT_INTERVAL,
     DEFAULT_METHOD,
     DEFAULT_SPACING,
+    NOISY_METHOD,
 )
 
 
@@ -53,7 +56,7 @@ class CameraSettings:
             name=subentry.unique_id or subentry.subentry_id,
             title=subentry.title,
             entity_id=data[CONF_CAMERA],
-            strength=Strength(method=data.get(CONF_METHOD, DEFAULT_METHOD), parameter=int(data[CONF_PARAMETER])),
+            strength=_read_strength(data),
             recognition=bool(data.get(CONF_RECOGNITION, True)),
             interval=int(data.get(CONF_INTERVAL, DEFAULT_INTERVAL)),
             triggers=tuple(data.get(CONF_TRIGGERS, ())),
@@ -63,3 +66,12 @@ class CameraSettings:
             condition=data.get(CONF_CONDITION),
             condition_states=tuple(data.get(CONF_CONDITION_STATES, DEFAULT_CONDITION_STATES)),
         )
+
+
+def _read_strength(data: Mapping[str, Any]) -> Strength:
+    method, usual = data.get(CONF_METHOD, DEFAULT_METHOD), Noise()
+    noise = Noise(
+        epsilon=float(data.get(CONF_EPSILON, usual.epsilon)),
+        sensitivity=int(data.get(CONF_SENSITIVITY, usual.sensitivity)),
+    )
+    return Strength(method=method, parameter=int(data[CONF_PARAMETER]), noise=noise if method == NOISY_METHOD else None)

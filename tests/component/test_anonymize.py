@@ -96,7 +96,7 @@ def test_parameters_that_are_none(method: str, parameter: Any) -> None:
     allowed = {
         "gaussian": "an odd kernel size in pixels, 3 to 255",
         "pixelate": "a cell size in pixels, 2 to 128",
-    }.get(method, "gaussian, pixelate")
+    }.get(method, "gaussian, pixelate, pixelate+noise")
     assert caught.value.allowed == allowed
 
 

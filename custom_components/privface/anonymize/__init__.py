@@ -3,6 +3,7 @@
 from .crop import crop_face
 from .errors import AnonymizationError
 from .method import Method
+from .noisy import Noise
 from .strength import METHODS, Strength
 from .work import WORKING_SIZE, AnonymizedPicture, anonymize, anonymize_versions
 
@@ -12,6 +13,7 @@ __all__ = [
     "AnonymizationError",
     "AnonymizedPicture",
     "Method",
+    "Noise",
     "Strength",
     "anonymize",
     "anonymize_versions",

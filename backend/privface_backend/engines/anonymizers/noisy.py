@@ -32,7 +32,7 @@ class NoisyPixelateAnonymizer:
     """
 
     name: Final = "pixelate+noise"
-    allowed: Final = f"a cell size in pixels, 2 to {MAX_CELL}"
+    allowed: Final = f"a cell size in pixels, 1 to {MAX_CELL}"
 
     def __init__(self, noise: Noise, words: Callable[[], RandomWords] = lambda: os.urandom) -> None:
         self.noise: Final = noise
@@ -43,7 +43,7 @@ class NoisyPixelateAnonymizer:
         return NoisyPixelateAnonymizer(noise, self._words)
 
     def validate(self, parameter: int) -> None:
-        if not is_whole(parameter) or not 2 <= parameter <= MAX_CELL:
+        if not is_whole(parameter) or not 1 <= parameter <= MAX_CELL:
             raise refuse(self.name, self.allowed)
 
     def sigma(self, parameter: int) -> float:
@@ -51,7 +51,7 @@ class NoisyPixelateAnonymizer:
         return self._cells.sigma(parameter)
 
     def parameter_for(self, sigma: float) -> int:
-        return max(2, self._cells.parameter_for(sigma))
+        return self._cells.parameter_for(sigma)
 
     def apply(self, pixels: Pixels, parameter: int) -> Pixels:
         self.validate(parameter)

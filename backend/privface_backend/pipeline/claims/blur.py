@@ -38,8 +38,9 @@ _JPEG_BLOCK: Final = 8
 _LARGEST_STEP: Final = 24.0
 _ALONE: Final = np.ones(1, dtype=np.float32)
 
-_MOST: Final = ((11, 3.0), (15, 2.0), (MAX_KERNEL, 1.6))
-"""Up to which kernel size how much is let through: what remains of a burned-in clock is more the lighter the blur."""
+_MOST: Final = ((5, 4.0), (11, 3.2), (17, 2.7), (25, 2.4), (35, 2.1), (MAX_KERNEL, 1.8))
+"""Up to which kernel size how much is let through: what is left of fine patterns is more the lighter the blur. A third
+over the most that 4,000 honest frames had, of clips and stills in all kinds of files."""
 _GRAINLESS: Final = 25
 """From this kernel size on JPEG's grain is too fine to matter."""
 

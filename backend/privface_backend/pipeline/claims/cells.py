@@ -14,9 +14,9 @@ WEAKEST: Final = 2
 
 _ALL_NOISY: Final = 3
 """Up to this side, JPEG hardly leaves a cell even."""
-_FLOOR: Final = 4.0
-_NOISY_FLOOR: Final = 8.0
-_CONTRAST_SHARE: Final = 0.3
+_FLOOR: Final = 5.0
+_NOISY_FLOOR: Final = 10.0
+_CONTRAST_SHARE: Final = 0.375
 _NEIGHBORS: Final = (3, 3)
 
 
