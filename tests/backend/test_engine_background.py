@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from privface_backend.bridge.anonymizing import Workshop
+from privface_backend.bridge.pictures import Picture
+from privface_backend.bridge.strength import Strength
 from privface_backend.domain.frames import Pixels
 from privface_backend.domain.privacy import PrivacyLevel, base_method
 from privface_backend.engines.anonymizers.background import FLAT, MARGIN
@@ -15,12 +19,15 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.models.checked import FOLDER, CheckedWeights
 from privface_backend.models.table import TABLE
 from privface_backend.pipeline.anonymizing import anonymize
+from privface_backend.pipeline.claims.check import check_claim
+from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.plugins.ports import EngineContext, FaceKeeper, NoisyAnonymizer
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.plugins.weightless import NoWeights
-from privface_backend.protocol import AppliedBy, ErrorCode, Privacy
+from privface_backend.protocol import AppliedBy, ErrorCode, FrameSource, Privacy
 from support import faces, weights
+from support.backend import encode
 from support.engines import engine, face_of
 from support.process import make_process
 
@@ -142,3 +149,27 @@ def test_several_threads_share_one_detector() -> None:
         together = list(pool.map(lambda picture: keeper("background").apply(picture, 9), [*pictures] * 3))
     for one, other in zip(together, alone * 3, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_bridge_says_how_many_faces_it_kept() -> None:
+    """With its own weights, from a camera's JPEG to the card."""
+    workshop = Workshop(
+        registry=Registry(),
+        limits=PictureLimits(),
+        keep=timedelta(seconds=10),
+        weights=CheckedWeights(weights.real().deepface_home),
+        noise=Privacy(epsilon=2.0, sensitivity=4),
+    )
+    own = Strength(method="background+pixelate+noise", parameter=16)
+    kept = []
+    for pixels in (faces.pictures(faces.LFW, 1)[0], room()):
+        picture = Picture(
+            camera="door", data=encode(pixels, ".jpg"), captured_at=datetime.now(UTC), source=FrameSource.MQTT
+        )
+        done = workshop.prepare(picture, own, None)
+        assert done.card.privacy is not None
+        assert (done.card.privacy.epsilon, done.card.privacy.sensitivity) == (2.0, 4)
+        check_claim(done.pixels, own.method, own.parameter)
+        kept.append(done.card.privacy.kept)
+    assert kept[0]
+    assert kept[1] == 0

@@ -15,9 +15,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from component.flow_texts import checking_texts, read_texts
-from custom_components.privface.anonymize import METHODS
+from custom_components.privface.anonymize import METHODS, Noise, Strength
 from custom_components.privface.camera_flow import CameraFlow, camera_name
+from custom_components.privface.camera_settings import CameraSettings
+from custom_components.privface.claims import describe_privacy
 from custom_components.privface.const import DOMAIN
+from custom_components.privface.enrollment import enrollment_strengths
 
 DOOR, YARD = "camera.door", "camera.yard"
 FRAMES = {"burst": 3.0, "spacing": 1.0, "cooldown": 10.0}
@@ -317,6 +320,28 @@ async def test_camera_is_changed(hass: HomeAssistant, entry: MockConfigEntry) ->
         "method": "pixelate",
         "parameter": METHODS["pixelate"].default,
     }
+
+
+async def test_camera_with_noise(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR, "method": "pixelate_noise"})
+    assert (result["step_id"], result["errors"]) == ("pixelate_noise", {})
+    assert suggestions(result) == {"parameter": METHODS["pixelate+noise"].default, "epsilon": 1.0, "sensitivity": 16}
+    with pytest.raises(InvalidData):
+        await answer(hass, result, {"parameter": 16.0, "epsilon": 0.0, "sensitivity": 16.0})
+    result = await answer(hass, result, {"parameter": 12.0, "epsilon": 2.5, "sensitivity": 8.0}, {"frames": FRAMES})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    (camera,) = entry.subentries.values()
+    assert camera.data == DATA | {"method": "pixelate+noise", "parameter": 12, "epsilon": 2.5, "sensitivity": 8}
+    settings = CameraSettings.from_subentry(camera)
+    assert settings.strength == Strength(method="pixelate+noise", parameter=12, noise=Noise(epsilon=2.5, sensitivity=8))
+    privacy = describe_privacy(settings.strength)
+    assert (privacy.epsilon, privacy.sensitivity) == (2.5, 8)
+    assert {strength.noise for strength in enrollment_strengths([settings.strength])} == {settings.strength.noise}
+
+    result = await begin(hass, entry, camera)
+    assert suggestions(result)["method"] == "pixelate_noise"
+    result = await answer(hass, result, suggestions(result))
+    assert suggestions(result) == {"parameter": 12, "epsilon": 2.5, "sensitivity": 8}
 
 
 async def test_changed_camera_must_stay_unique(hass: HomeAssistant, entry: MockConfigEntry) -> None:
