@@ -165,10 +165,11 @@ async def test_camera_without_state_is_added(
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_each_method_has_its_step(hass: HomeAssistant, entry: MockConfigEntry, method: str) -> None:
-    assert read_texts()["selector"]["method"]["options"][method]
-    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR, "method": method})
-    assert result["step_id"] == method
-    assert suggestions(result) == {"parameter": METHODS[method].default}
+    slug = method.replace("+", "_")
+    assert read_texts()["selector"]["method"]["options"][slug]
+    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR, "method": slug})
+    assert result["step_id"] == slug
+    assert suggestions(result)["parameter"] == METHODS[method].default
     result = await answer(hass, result, {"parameter": METHODS[method].minimum}, {"frames": {}})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     (camera,) = entry.subentries.values()
@@ -394,7 +395,7 @@ async def test_forms_reach_the_browser(
     camera, name, method = form["data_schema"]
     assert camera["selector"]["entity"]["domain"] == ["camera"]
     assert (name["name"], name.get("required", False)) == ("name", False)
-    assert method["selector"]["select"]["options"] == list(METHODS)
+    assert method["selector"]["select"]["options"] == [name.replace("+", "_") for name in METHODS]
 
     form = await post(path, {"camera_entity": DOOR})
     (parameter,) = form["data_schema"]
@@ -419,5 +420,6 @@ async def test_forms_reach_the_browser(
 def test_every_method_has_texts() -> None:
     steps = read_texts()["config_subentries"]["camera"]["step"]
     for method in METHODS:
-        assert hasattr(CameraFlow, f"async_step_{method}")
-        assert method in steps
+        slug = method.replace("+", "_")
+        assert hasattr(CameraFlow, f"async_step_{slug}")
+        assert slug in steps
