@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -31,7 +31,7 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protection.keys import KeyStore
 from privface_backend.protection.settings import open_keys
-from privface_backend.protocol import ErrorCode, Privacy
+from privface_backend.protocol import ErrorCode
 from privface_backend.settings import Settings
 from privface_backend.settings_sections import EngineSettings
 from privface_backend.storage.database import Database, StorageThread
@@ -76,8 +76,8 @@ def _make_engines(settings: EngineSettings, weights: Weights, registry: Registry
     )
 
 
-def needed_weights(settings: EngineSettings, registry: Registry) -> tuple[str, ...]:
-    """The names, in the weights store, of what the set engines need."""
+def needed_weights(settings: EngineSettings, registry: Registry, methods: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names, in the weights store, of what the set engines need, and the methods of anonymizing."""
     wanted = (
         (EngineKind.DETECTOR, settings.detector),
         (EngineKind.ALIGNER, settings.aligner),
@@ -85,11 +85,13 @@ def needed_weights(settings: EngineSettings, registry: Registry) -> tuple[str, .
     )
     specs = [registry.spec(kind, name) for kind, name in wanted]
     tensorflow = settings.backend == "tensorflow"
-    return tuple(
+    specs += [registry.spec(EngineKind.ANONYMIZER, method) for method in methods]
+    names = (
         str(spec.arguments["tensorflow_weights"]) if tensorflow and "tensorflow_weights" in spec.arguments else name
         for spec in specs
         for name in spec.weights
     )
+    return tuple(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,7 @@ def _make_recognition(
             bar=QualityBar(smallest=settings.decision.smallest_face),
             longest=settings.pipeline.working_size,
             require_client=settings.privacy.require_client,
+            check_claims=settings.privacy.check_claims,
         ),
     )
 
@@ -236,7 +239,7 @@ def _rules(settings: Settings) -> RecognitionRules:
             bytes=settings.pipeline.picture_megabytes * 1024 * 1024,
             pixels=settings.pipeline.picture_megapixels * 1_000_000,
         ),
-        default_privacy=Privacy(method=settings.privacy.method, parameter=settings.privacy.parameter),
+        default_privacy=settings.privacy.default,
         ladder=settings.privacy.ladder,
         decision=DecisionRules(
             naming=Naming(settings.decision.naming), caution=settings.decision.caution, margin=settings.decision.margin

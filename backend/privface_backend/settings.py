@@ -10,8 +10,8 @@ import dataclasses
 import itertools
 import os
 import typing
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -31,7 +31,7 @@ from privface_backend.bridge.settings import (
 )
 from privface_backend.domain.camera_address import read_allowed_address
 from privface_backend.domain.decision import Naming
-from privface_backend.domain.privacy import CLEAR_METHOD
+from privface_backend.domain.privacy import CLEAR_METHOD, epsilon_problem, sensitivity_problem
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
@@ -95,6 +95,12 @@ class Settings:
     cameras: Mapping[str, CameraFeed] = field(default_factory=lambda: MappingProxyType({}))
     bridge: BridgeSettings = field(default_factory=BridgeSettings)
     broker_configured: bool = False
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that frames are anonymized with, the cameras' own too."""
+        own = (feed.method for feed in self.cameras.values() if feed.method is not None)
+        return tuple(dict.fromkeys((self.privacy.method, *own)))
 
     def redacted(self) -> dict[str, Any]:
         """The settings as plain data, secrets replaced by stars."""
@@ -171,6 +177,15 @@ def _socket_address(text: str) -> str:
     return text
 
 
+def _allowed_by(problem_of: Callable[[object], str | None]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if (problem := problem_of(value)) is not None:
+            raise vol.Invalid(f"expected {problem.partition(': ')[2]}")
+        return value
+
+    return check
+
+
 # What a value must satisfy beyond its type; the type itself comes from the dataclass.
 _CHECKS: Final[Mapping[Name, Any]] = {
     ("server", "port"): between(0, 65535),
@@ -178,6 +193,8 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("engines", "backend"): one_of("onnx", "tensorflow", "pytorch"),
     ("privacy", "ladder"): _ladder,
     ("privacy", "target"): target_rule,
+    ("privacy", "epsilon"): _allowed_by(epsilon_problem),
+    ("privacy", "sensitivity"): _allowed_by(sensitivity_problem),
     ("pipeline", "working_size"): between(160, 3840),
     ("pipeline", "waiting"): between(1, 1000),
     ("pipeline", "picture_megabytes"): between(1, 1024),
@@ -323,9 +340,7 @@ def _engine_problems(settings: Settings, given: Mapping[Name, Any]) -> Iterator[
     privacy = settings.privacy
     if privacy.method not in (methods := registry.names(EngineKind.ANONYMIZER)):
         yield ("privacy", "method"), f"expected one of {', '.join(methods)}"
-    elif privacy != replace(
-        PrivacySettings(), ladder=privacy.ladder, require_client=privacy.require_client, target=privacy.target
-    ):
+    elif (privacy.method, privacy.parameter) != ((usual := PrivacySettings()).method, usual.parameter):
         context = EngineContext(weights=WeightsStore(settings.models_dir))
         try:
             registry.create(EngineKind.ANONYMIZER, privacy.method, context).validate(privacy.parameter)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privface_backend.domain.frames import WORKING_SIZE
-from privface_backend.domain.privacy import LADDER
+from privface_backend.domain.privacy import EPSILON, LADDER, SENSITIVITY
 from privface_backend.domain.strength_advice import DEFAULT_TARGET
-from privface_backend.protocol import DEFAULT_PORT
+from privface_backend.protocol import DEFAULT_PORT, Privacy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,23 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacySettings:
-    """How a frame is anonymized that came clear, and at which strengths r enrollment makes templates. ``target``: the r
-    that cameras are advised for the near faces; 0: nothing is advised."""
+    """How a frame is anonymized that came clear, and at which strengths r enrollment makes templates. ``epsilon``,
+    ``sensitivity``: of a method that adds noise; ``check_claims``: see that frames are what their cards say;
+    ``target``: the r that cameras are advised for the near faces; 0: nothing is advised."""
 
     method: str = "gaussian"
     parameter: int = 17
+    epsilon: float = EPSILON
+    sensitivity: int = SENSITIVITY
     require_client: bool = False
+    check_claims: bool = True
     ladder: tuple[float, ...] = LADDER
     target: float = DEFAULT_TARGET
+
+    @property
+    def default(self) -> Privacy:
+        """How a frame is anonymized whose card says nothing."""
+        return Privacy(method=self.method, parameter=self.parameter, epsilon=self.epsilon, sensitivity=self.sensitivity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,6 @@ from homeassistant.util.json import JsonValueType
 
 from .anonymize import AnonymizationError, AnonymizedPicture, anonymize, anonymize_versions
 from .api import (
-    AppliedBy,
     ClientError,
     ErrorCode,
     FrameCard,
@@ -26,6 +25,7 @@ from .api import (
     UnavailableError,
     to_wire_time,
 )
+from .claims import describe_privacy
 from .const import DOMAIN
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator
 from .enrollment import enrollment_strengths
@@ -236,8 +236,7 @@ async def _enroll(call: ServiceCall) -> ServiceResponse:
 
 
 def _privacy(picture: AnonymizedPicture) -> Privacy:
-    strength = picture.strength
-    return Privacy(method=strength.method, parameter=strength.parameter, applied_by=AppliedBy.CLIENT)
+    return describe_privacy(picture.strength)
 
 
 async def _forget(call: ServiceCall) -> ServiceResponse:

@@ -23,7 +23,8 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.util import slugify
 
-from .anonymize import METHODS, AnonymizationError, Method
+from .anonymize import METHODS, AnonymizationError, Method, Noise
+from .anonymize.noisy import LEAST_EPSILON, MOST_EPSILON, MOST_SENSITIVITY
 from .const import (
     CONF_ADAPTIVE,
     CONF_BURST,
@@ -31,12 +32,14 @@ from .const import (
     CONF_CONDITION,
     CONF_CONDITION_STATES,
     CONF_COOLDOWN,
+    CONF_EPSILON,
     CONF_INTERVAL,
     CONF_LEAST,
     CONF_METHOD,
     CONF_MOST,
     CONF_PARAMETER,
     CONF_RECOGNITION,
+    CONF_SENSITIVITY,
     CONF_SPACING,
     CONF_TRIGGERS,
     DEFAULT_BURST,
@@ -46,20 +49,24 @@ from .const import (
     DEFAULT_METHOD,
     DEFAULT_SPACING,
     DOMAIN,
+    NOISY_METHOD,
 )
-from .fields import seconds, whole_number
+from .fields import seconds, thousandths, whole_number
 
 SECTION_BURST: Final = "frames"
 
 _LONGEST_NAME: Final = 64  # what the backend takes
 _TRIGGER_DOMAINS: Final = ["binary_sensor", "button", "event", "input_button"]
 
+_METHODS: Final = {name.replace("+", "_"): method for name, method in METHODS.items()}
+"""By names that steps and translations may have."""
+
 _CAMERA_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_CAMERA): EntitySelector(EntitySelectorConfig(domain="camera")),
         vol.Optional(CONF_NAME): TextSelector(),
         vol.Required(CONF_METHOD, default=DEFAULT_METHOD): SelectSelector(
-            SelectSelectorConfig(options=list(METHODS), mode=SelectSelectorMode.LIST, translation_key=CONF_METHOD)
+            SelectSelectorConfig(options=[*_METHODS], mode=SelectSelectorMode.LIST, translation_key=CONF_METHOD)
         ),
     }
 )
@@ -80,6 +87,12 @@ _LOOKS_SCHEMA = vol.Schema(
         ),
     }
 )
+
+
+_NOISE_FIELDS: Final = {
+    vol.Required(CONF_EPSILON, default=Noise().epsilon): thousandths(LEAST_EPSILON, MOST_EPSILON),
+    vol.Required(CONF_SENSITIVITY, default=Noise().sensitivity): whole_number(1, MOST_SENSITIVITY),
+}
 
 
 @callback
@@ -138,11 +151,12 @@ class CameraFlow(ConfigSubentryFlow):
                 errors = self._check_unique(entity_id, title)
                 if not errors:
                     self._title = title
-                    self._chosen = {CONF_CAMERA: entity_id, CONF_METHOD: user_input[CONF_METHOD]}
+                    method = _METHODS[user_input[CONF_METHOD]]
+                    self._chosen = {CONF_CAMERA: entity_id, CONF_METHOD: method.name}
                     return await self._async_step_method(None)
         return self.async_show_form(
             step_id="camera",
-            data_schema=self.add_suggested_values_to_schema(_CAMERA_SCHEMA, user_input or self._known),
+            data_schema=self.add_suggested_values_to_schema(_CAMERA_SCHEMA, user_input or _with_slug(self._known)),
             errors=errors,
             last_step=False,
         )
@@ -168,6 +182,10 @@ class CameraFlow(ConfigSubentryFlow):
         """Choose how large the cells are."""
         return await self._async_step_method(user_input)
 
+    async def async_step_pixelate_noise(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Choose how large the cells are, and how much noise they get."""
+        return await self._async_step_method(user_input)
+
     async def _async_step_method(self, user_input: dict[str, Any] | None) -> SubentryFlowResult:
         method = METHODS[self._chosen[CONF_METHOD]]
         errors: dict[str, str] = {}
@@ -177,7 +195,7 @@ class CameraFlow(ConfigSubentryFlow):
             except AnonymizationError:
                 errors[CONF_PARAMETER] = "bad_parameter"
             else:
-                self._chosen[CONF_PARAMETER] = user_input[CONF_PARAMETER]
+                self._chosen |= {key: value for key, value in user_input.items() if key != CONF_ADAPTIVE}
                 if not user_input.get(CONF_ADAPTIVE, False):
                     return await self.async_step_looks()
                 self._chosen[CONF_ADAPTIVE] = True
@@ -185,12 +203,13 @@ class CameraFlow(ConfigSubentryFlow):
         schema = vol.Schema(
             {
                 vol.Required(CONF_PARAMETER, default=method.default): _slider(method),
+                **(_NOISE_FIELDS if method.name == NOISY_METHOD else {}),
                 vol.Optional(CONF_ADAPTIVE): BooleanSelector(),
             }
         )
         known = self._known if self._known.get(CONF_METHOD) == method.name else None
         return self.async_show_form(
-            step_id=method.name,
+            step_id=method.name.replace("+", "_"),
             data_schema=self.add_suggested_values_to_schema(schema, user_input or known),
             errors=errors,
             description_placeholders={**_describe_range(method), "camera": self._title},
@@ -314,6 +333,10 @@ def _check_limits(method: Method, given: Mapping[str, Any]) -> dict[str, str]:
     if not errors and given[CONF_LEAST] > given[CONF_MOST]:
         errors[CONF_MOST] = "limits_crossed"
     return errors
+
+
+def _with_slug(known: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**known, CONF_METHOD: known[CONF_METHOD].replace("+", "_")} if CONF_METHOD in known else known
 
 
 def camera_name(title: str) -> str:

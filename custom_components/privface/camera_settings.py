@@ -6,7 +6,7 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigSubentry
 
-from .anonymize import METHODS, Limits, Strength
+from .anonymize import METHODS, Limits, Noise, Strength
 from .const import (
     CONF_ADAPTIVE,
     CONF_BURST,
@@ -14,12 +14,14 @@ from .const import (
     CONF_CONDITION,
     CONF_CONDITION_STATES,
     CONF_COOLDOWN,
+    CONF_EPSILON,
     CONF_INTERVAL,
     CONF_LEAST,
     CONF_METHOD,
     CONF_MOST,
     CONF_PARAMETER,
     CONF_RECOGNITION,
+    CONF_SENSITIVITY,
     CONF_SPACING,
     CONF_TRIGGERS,
     DEFAULT_BURST,
@@ -28,6 +30,7 @@ from .const import (
     DEFAULT_INTERVAL,
     DEFAULT_METHOD,
     DEFAULT_SPACING,
+    NOISY_METHOD,
 )
 
 
@@ -54,7 +57,7 @@ class CameraSettings:
     def from_subentry(cls, subentry: ConfigSubentry) -> CameraSettings:
         """Read a camera's subentry."""
         data: Mapping[str, Any] = subentry.data
-        strength = Strength(method=data.get(CONF_METHOD, DEFAULT_METHOD), parameter=int(data[CONF_PARAMETER]))
+        strength = _read_strength(data)
         return cls(
             name=subentry.unique_id or subentry.subentry_id,
             title=subentry.title,
@@ -77,3 +80,12 @@ def _read_limits(data: Mapping[str, Any], strength: Strength) -> Limits | None:
         return None
     least = int(data.get(CONF_LEAST, strength.parameter))
     return Limits(least=least, most=max(least, int(data.get(CONF_MOST, METHODS[strength.method].useful))))
+
+
+def _read_strength(data: Mapping[str, Any]) -> Strength:
+    method, usual = data.get(CONF_METHOD, DEFAULT_METHOD), Noise()
+    noise = Noise(
+        epsilon=float(data.get(CONF_EPSILON, usual.epsilon)),
+        sensitivity=int(data.get(CONF_SENSITIVITY, usual.sensitivity)),
+    )
+    return Strength(method=method, parameter=int(data[CONF_PARAMETER]), noise=noise if method == NOISY_METHOD else None)

@@ -18,7 +18,6 @@ from homeassistant.util import dt as dt_util
 
 from .anonymize import AnonymizationError, AnonymizedPicture, Strength, anonymize, follow
 from .api import (
-    AppliedBy,
     ClientError,
     ErrorCode,
     FaceResult,
@@ -26,10 +25,10 @@ from .api import (
     FrameCard,
     FrameSource,
     Outcome,
-    Privacy,
     UnavailableError,
 )
 from .camera_settings import CameraSettings
+from .claims import describe_privacy
 from .const import CONF_RECOGNITION, DEFAULT_PICTURE, DOMAIN, OPTION_PICTURE
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator
 from .pictures import PictureError, async_camera_picture
@@ -335,11 +334,10 @@ def _is_trigger(event: Event[EventStateChangedData]) -> bool:
 def _make_card(
     settings: CameraSettings, picture: AnonymizedPicture, captured_at: datetime, trigger: str, *, more: bool
 ) -> FrameCard:
-    strength = picture.strength
     return FrameCard(
         camera=settings.name,
         captured_at=captured_at,
-        privacy=Privacy(method=strength.method, parameter=strength.parameter, applied_by=AppliedBy.CLIENT),
+        privacy=describe_privacy(picture.strength),
         source=FrameSource.HOMEASSISTANT,
         trigger=trigger,
         more=more,

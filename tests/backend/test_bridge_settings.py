@@ -10,6 +10,7 @@ from privface_backend.bridge.settings import CameraFeed
 from privface_backend.bridge.standalone import check_standalone
 from privface_backend.errors import SettingsError
 from privface_backend.settings import Settings, load_settings
+from support import weights
 
 
 def load(tmp_path: Path, text: str) -> Settings:
@@ -119,3 +120,13 @@ def test_a_bridge_with_nothing_to_do_says_what_is_missing(tmp_path: Path, text: 
     except SettingsError as error:
         found = error.problems
     assert [problem.partition(":")[0] for problem in found] == problems
+
+
+def test_a_method_that_looks_for_faces_needs_its_weights(tmp_path: Path) -> None:
+    cameras = "cameras: {{a: {{webcam: 0, method: background}}}}"
+    text = "models_dir: {models}\nbridge: {{backend: 'http://192.168.1.5:8090'}}\n" + cameras
+    with pytest.raises(SettingsError) as caught:
+        check_standalone(load(tmp_path, text.format(models=tmp_path / "none")))
+    assert "background: The weights yunet are missing" in str(caught.value)
+    assert "face_detection_yunet_2023mar.onnx" in str(caught.value)
+    check_standalone(load(tmp_path, text.format(models=weights.real().deepface_home)))

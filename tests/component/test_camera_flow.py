@@ -15,9 +15,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from component.flow_texts import checking_texts, read_texts
-from custom_components.privface.anonymize import METHODS
+from custom_components.privface.anonymize import METHODS, Noise, Strength
 from custom_components.privface.camera_flow import CameraFlow, camera_name
+from custom_components.privface.camera_settings import CameraSettings
+from custom_components.privface.claims import describe_privacy
 from custom_components.privface.const import DOMAIN
+from custom_components.privface.enrollment import enrollment_strengths
 
 DOOR, YARD = "camera.door", "camera.yard"
 FRAMES = {"burst": 3.0, "spacing": 1.0, "cooldown": 10.0}
@@ -162,10 +165,11 @@ async def test_camera_without_state_is_added(
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_each_method_has_its_step(hass: HomeAssistant, entry: MockConfigEntry, method: str) -> None:
-    assert read_texts()["selector"]["method"]["options"][method]
-    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR, "method": method})
-    assert result["step_id"] == method
-    assert suggestions(result) == {"parameter": METHODS[method].default}
+    slug = method.replace("+", "_")
+    assert read_texts()["selector"]["method"]["options"][slug]
+    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR, "method": slug})
+    assert result["step_id"] == slug
+    assert suggestions(result)["parameter"] == METHODS[method].default
     result = await answer(hass, result, {"parameter": METHODS[method].minimum}, {"frames": {}})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     (camera,) = entry.subentries.values()
@@ -349,6 +353,28 @@ async def test_the_advice_is_followed_within_limits_that_are_set(hass: HomeAssis
     assert entry.subentries[camera.subentry_id].data == DATA
 
 
+async def test_camera_with_noise(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR, "method": "pixelate_noise"})
+    assert (result["step_id"], result["errors"]) == ("pixelate_noise", {})
+    assert suggestions(result) == {"parameter": METHODS["pixelate+noise"].default, "epsilon": 1.0, "sensitivity": 16}
+    with pytest.raises(InvalidData):
+        await answer(hass, result, {"parameter": 16.0, "epsilon": 0.0, "sensitivity": 16.0})
+    result = await answer(hass, result, {"parameter": 12.0, "epsilon": 2.5, "sensitivity": 8.0}, {"frames": FRAMES})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    (camera,) = entry.subentries.values()
+    assert camera.data == DATA | {"method": "pixelate+noise", "parameter": 12, "epsilon": 2.5, "sensitivity": 8}
+    settings = CameraSettings.from_subentry(camera)
+    assert settings.strength == Strength(method="pixelate+noise", parameter=12, noise=Noise(epsilon=2.5, sensitivity=8))
+    privacy = describe_privacy(settings.strength)
+    assert (privacy.epsilon, privacy.sensitivity) == (2.5, 8)
+    assert {strength.noise for strength in enrollment_strengths([settings.strength])} == {settings.strength.noise}
+
+    result = await begin(hass, entry, camera)
+    assert suggestions(result)["method"] == "pixelate_noise"
+    result = await answer(hass, result, suggestions(result))
+    assert suggestions(result) == {"parameter": 12, "epsilon": 2.5, "sensitivity": 8}
+
+
 async def test_changed_camera_must_stay_unique(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     add_camera(hass, entry, "Yard", camera_entity=YARD)
     camera = add_camera(hass, entry, "Front door")
@@ -399,7 +425,7 @@ async def test_forms_reach_the_browser(
     camera, name, method = form["data_schema"]
     assert camera["selector"]["entity"]["domain"] == ["camera"]
     assert (name["name"], name.get("required", False)) == ("name", False)
-    assert method["selector"]["select"]["options"] == list(METHODS)
+    assert method["selector"]["select"]["options"] == [name.replace("+", "_") for name in METHODS]
 
     form = await post(path, {"camera_entity": DOOR})
     parameter, adaptive = form["data_schema"]
@@ -425,5 +451,6 @@ async def test_forms_reach_the_browser(
 def test_every_method_has_texts() -> None:
     steps = read_texts()["config_subentries"]["camera"]["step"]
     for method in METHODS:
-        assert hasattr(CameraFlow, f"async_step_{method}")
-        assert method in steps
+        slug = method.replace("+", "_")
+        assert hasattr(CameraFlow, f"async_step_{slug}")
+        assert slug in steps

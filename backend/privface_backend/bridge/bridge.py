@@ -25,6 +25,7 @@ from privface_backend.bridge.settings import MOST_CAMERAS, CameraFeed, camera_na
 from privface_backend.bridge.sources import BACKOFF, SourceFeed, SourceOpener
 from privface_backend.bridge.strength import Strength
 from privface_backend.domain.backoff import Backoff
+from privface_backend.models.checked import CheckedWeights
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.slugs import make_slug
 from privface_backend.mqtt.topics import Topics
@@ -236,6 +237,8 @@ def _make_parts(settings: Settings, registry: Registry, deliver: Deliver, pool: 
         limits=picture_limits(settings),
         keep=timedelta(seconds=keep),
         longest=settings.pipeline.working_size,
+        weights=CheckedWeights(settings.models_dir),
+        noise=settings.privacy.default,
     )
     return LineParts(workshop=workshop, deliver=deliver, pool=pool, keep_seconds=keep)
 

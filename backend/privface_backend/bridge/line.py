@@ -163,6 +163,7 @@ class CameraLine:
             except PrivFaceError as error:
                 self._refused(error.code, error.message)
             else:
+                self.counts.faceless += card.privacy is not None and card.privacy.kept == 0
                 await self._deliver(card, packed, arrived)
             picture = packed = None  # type: ignore[assignment]  # nothing clear is kept while the next one is waited for
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -70,7 +70,7 @@ def _privacy(settings: Settings, method: str | None, parameter: int | None) -> P
     """
     chosen = method or settings.privacy.method
     default = settings.privacy.parameter if chosen == settings.privacy.method else 1
-    privacy = Privacy(method=chosen, parameter=default if parameter is None else parameter)
+    privacy = replace(settings.privacy.default, method=chosen, parameter=default if parameter is None else parameter)
     context = EngineContext(weights=WeightsStore(settings.models_dir))
     Registry().create(EngineKind.ANONYMIZER, chosen, context).validate(privacy.parameter)
     return privacy

@@ -28,7 +28,7 @@ async def open_session(settings: Settings, *, engines: bool) -> AsyncIterator[Co
     make_data_dir(settings.data_dir)
     async with open_core(settings) as core:
         if engines:
-            await fetch_weights(core.weights, needed_weights(settings.engines, core.registry))
+            await fetch_weights(core.weights, needed_weights(settings.engines, core.registry, settings.methods))
             await core.start_engines()
         yield core
 

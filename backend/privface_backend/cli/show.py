@@ -33,7 +33,7 @@ from privface_backend.pipeline.pictures import decode_picture
 from privface_backend.plugins.ports import Anonymizer, Detector, EngineContext
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
-from privface_backend.protocol import Advice, ErrorCode
+from privface_backend.protocol import Advice, AppliedBy, ErrorCode
 from privface_backend.settings import Settings
 from privface_backend.tasks import fetch_weights
 
@@ -110,7 +110,11 @@ async def _show(settings: Settings, wish: ShowWish, *, as_json: bool) -> None:
     camera = _Camera(own=own, feed=feed, advice=advice, anonymizer=anonymizer)
     strength = _choose(wish, camera, frame.faces[0].width)
     steps = _steps(strength.parameter, anonymizer)
-    shown = {parameter: anonymize(frame.pixels, anonymizer, parameter) for parameter in steps}
+    wanted = replace(settings.privacy.default, method=own.method)
+    shown = {
+        parameter: anonymize(frame.pixels, anonymizer, replace(wanted, parameter=parameter), AppliedBy.BACKEND).pixels
+        for parameter in steps
+    }
     if wish.output is not None:
         write_private(wish.output, draw(_panels(shown, anonymizer, frame, clear=wish.clear), frame.faces))
     report = [_describe(face, steps, anonymizer) for face in frame.faces]

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from privface_backend.domain.privacy import BLUR_METHOD, base_method
 from privface_backend.mqtt.devices import Devices
 from privface_backend.mqtt.double_take import DoubleTakeTopics
 from privface_backend.mqtt.double_take_mirror import DoubleTakeMirror
@@ -29,7 +30,7 @@ class Showing:
             topics=link.topics,
             instance_id=instance_id,
             hold_seconds=settings.decision.hold_seconds,
-            kernels=settings.privacy.method == "gaussian",
+            kernels=base_method(settings.privacy.method) == BLUR_METHOD,
         )
         engine = f"{settings.engines.detector}, {settings.engines.recognizer}"
         self._home_assistant: Final = HomeAssistant(

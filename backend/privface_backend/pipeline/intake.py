@@ -164,7 +164,7 @@ class Intake:
         """How a clear frame of this camera is anonymized."""
         default = self._recognition.rules.default_privacy
         parameter = self._cameras.get(camera).parameter
-        return default if parameter is None else Privacy(method=default.method, parameter=parameter)
+        return default if parameter is None else replace(default, parameter=parameter)
 
     def tell(self, timed: Timed, card: FrameCard) -> Seen:
         """Take a frame that shows what is before a camera now into its visits; keep the events and tell everyone.

@@ -15,10 +15,11 @@ from typing import Literal, Protocol, runtime_checkable
 from privface_backend.domain.consent import Consent
 from privface_backend.domain.faces import DetectedFace, LandmarkSet, Vectors
 from privface_backend.domain.frames import Frame, Pixels
-from privface_backend.domain.geometry import Points, Size
+from privface_backend.domain.geometry import Box, Points, Size
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.memory import KeptVisit, NegativeExample, Stranger
 from privface_backend.domain.people import EnrolledFace, Person
+from privface_backend.domain.privacy import Noise
 from privface_backend.protocol import Event
 
 
@@ -141,6 +142,32 @@ class Anonymizer(Protocol):
 
     def apply(self, pixels: Pixels, parameter: int) -> Pixels:
         """A new picture of the same shape. The parameter is validated first."""
+
+
+@runtime_checkable
+class NoisyAnonymizer(Anonymizer, Protocol):
+    """One that adds noise, of which a frame's card says how much."""
+
+    @property
+    def noise(self) -> Noise: ...
+
+    def with_noise(self, noise: Noise) -> Anonymizer:
+        """The same with other noise."""
+
+
+@runtime_checkable
+class FaceKeeper(Anonymizer, Protocol):
+    """One that keeps face regions only: ``apply`` is ``find``, then ``keep``. On any thread."""
+
+    def find(self, pixels: Pixels) -> Sequence[Box]:
+        """The regions to keep, in pixels of this picture.
+
+        Raises:
+            PrivFaceError: ``weights_missing`` or ``weights_mismatch``: its detector's.
+        """
+
+    def keep(self, pixels: Pixels, parameter: int, regions: Sequence[Box]) -> Pixels:
+        """As ``apply``, with these regions."""
 
 
 @runtime_checkable

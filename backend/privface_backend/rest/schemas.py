@@ -100,6 +100,12 @@ _FRAME_CARD: Final = {
     },
 }
 
+_PRIVACY_MORE: Final = {
+    "epsilon": {"type": "number", "description": "Of the noise that the method adds, in each color."},
+    "sensitivity": {**_COUNT, "description": "How many pixels may differ for epsilon to hold."},
+    "kept": {**_COUNT, "description": "Face regions that are left of the frame; 0: it is flat."},
+}
+
 _IDENTIFICATION: Final = {
     "file": {"type": ["string", "null"], "description": "The name that the file was sent with."},
     "frame": {"type": "integer", "minimum": 0, "description": "Of a video: the frame's index; else 0."},
@@ -177,7 +183,9 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "parameter": {"type": "integer"},
             "relative": {"type": ["number", "null"], "description": "r: the blur's sigma over the face's width."},
             "applied_by": _one_of(AppliedBy),
+            **_PRIVACY_MORE,
         },
+        optional=tuple(_PRIVACY_MORE),
         description="How a frame was anonymized.",
     ),
     "PrivacyClaim": record(
@@ -186,10 +194,12 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "parameter": {"type": "integer"},
             "relative": _NUMBER_OR_NULL,
             "applied_by": _one_of(AppliedBy),
+            **_PRIVACY_MORE,
         },
-        optional=("method", "parameter", "relative", "applied_by"),
+        optional=("method", "parameter", "relative", "applied_by", *_PRIVACY_MORE),
         description="What the sender says of a frame's anonymization. Frames that applied_by client or bridge "
-        "are used as they are; any other is anonymized here, in that way, before a detector sees it.",
+        "are used as they are, or refused where they have more detail than that leaves; any other is anonymized here, "
+        "in that way, before a detector sees it.",
     ),
     "Requestor": record({"id": _TEXT, "type": _TEXT}, optional=("type",)),
     "EngineNames": record({"detector": _TEXT, "recognizer": _TEXT}),

@@ -4,6 +4,7 @@ from .crop import crop_face
 from .errors import AnonymizationError
 from .following import Limits, follow
 from .method import Method
+from .noisy import Noise
 from .strength import METHODS, Strength
 from .work import WORKING_SIZE, AnonymizedPicture, anonymize, anonymize_versions
 
@@ -14,6 +15,7 @@ __all__ = [
     "AnonymizedPicture",
     "Limits",
     "Method",
+    "Noise",
     "Strength",
     "anonymize",
     "anonymize_versions",

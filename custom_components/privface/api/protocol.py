@@ -241,6 +241,13 @@ def _flag(data: Mapping[str, Any], key: str) -> bool | None:
     return value
 
 
+def _whole(data: Mapping[str, Any], name: str, key: str) -> int | None:
+    value = data.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST):
+        raise WireError(key, "a whole number, 0 or more")
+    return value
+
+
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = data.get(key)
     if value is None:
@@ -256,19 +263,26 @@ class Privacy:
 
     ``parameter`` is the method's own (gaussian: odd kernel size in pixels of the frame; pixelate: cell
     size in pixels; none: 1). ``relative`` is r, the blur's sigma over the face's width; None without a face.
+    ``epsilon``, ``sensitivity``: of a method that adds noise for differential privacy; None: the receiver's own, or the
+    method adds none. ``kept``: how many face regions were left of the frame, 0 where it is flat; None: all of it was.
     """
 
     method: str = "gaussian"
     parameter: int = 1
     relative: float | None = None
     applied_by: AppliedBy = AppliedBy.NOBODY
+    epsilon: float | None = None
+    sensitivity: int | None = None
+    kept: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        more = {"epsilon": self.epsilon, "sensitivity": self.sensitivity, "kept": self.kept}
         return {
             "method": self.method,
             "parameter": self.parameter,
             "relative": None if self.relative is None else round(self.relative, 5),
             "applied_by": self.applied_by.value,
+            **{key: value for key, value in more.items() if value is not None},
         }
 
     @classmethod
@@ -282,6 +296,9 @@ class Privacy:
             parameter=parameter,
             relative=None if relative is None else _finite(relative, "privacy.relative"),
             applied_by=AppliedBy(data.get("applied_by", "nobody")),
+            epsilon=None if (epsilon := data.get("epsilon")) is None else _finite(epsilon, "privacy.epsilon"),
+            sensitivity=_whole(data, "sensitivity", "privacy.sensitivity"),
+            kept=_whole(data, "kept", "privacy.kept"),
         )
 
 
