@@ -150,17 +150,6 @@ async def open_core(
                 clock=clock,
                 keeping=timedelta(hours=settings.memory.hours),
             )
-            recognition = Recognition(
-                lane,
-                index,
-                _rules(settings),
-                lambda: Process(
-                    engines=load_engines(settings.engines, weights, registry),
-                    bar=QualityBar(smallest=settings.decision.smallest_face),
-                    longest=settings.pipeline.working_size,
-                    require_client=settings.privacy.require_client,
-                ),
-            )
             yield Core(
                 settings=settings,
                 registry=registry,
@@ -174,12 +163,28 @@ async def open_core(
                 memory=memory,
                 index=index,
                 lane=lane,
-                recognition=recognition,
+                recognition=_make_recognition(settings, lane, index, weights, registry),
                 instance_id=await storage.call(database.instance_id),
                 clock=clock,
             )
         finally:
             await storage.call(database.close)
+
+
+def _make_recognition(
+    settings: Settings, lane: Lane, index: GalleryIndex, weights: WeightsStore, registry: Registry
+) -> Recognition:
+    return Recognition(
+        lane,
+        index,
+        _rules(settings),
+        lambda: Process(
+            engines=load_engines(settings.engines, weights, registry),
+            bar=QualityBar(smallest=settings.decision.smallest_face),
+            longest=settings.pipeline.working_size,
+            require_client=settings.privacy.require_client,
+        ),
+    )
 
 
 def _rules(settings: Settings) -> RecognitionRules:

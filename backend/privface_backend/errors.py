@@ -29,6 +29,14 @@ class PrivFaceError(Exception):
         self.allowed = allowed
         self.details: Mapping[str, object] = details or {}
 
+    @property
+    def explanation(self) -> str:
+        """The message, and what is allowed, as sentences."""
+        if self.allowed is None:
+            return self.message
+        stop = "" if self.message.endswith((".", "!", "?")) else "."
+        return f"{self.message}{stop} Allowed: {self.allowed}"
+
     def to_dict(self) -> dict[str, object]:
         """The error as it goes out: ``{"code", "message", "allowed"?, "details"?}``."""
         out: dict[str, object] = {"code": self.code.value, "message": self.message}

@@ -28,12 +28,13 @@ from privface_backend.bridge.settings import (
     CameraFeed,
     camera_name_problem,
 )
+from privface_backend.domain.camera_address import read_allowed_address
 from privface_backend.domain.decision import Naming
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protection.settings import ProtectionSettings
-from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
+from privface_backend.settings_file import ANY, GivenSettings, Name, between, each, one_of, read_settings_file
 from privface_backend.settings_push import DhtSettings, WebhookSettings
 from privface_backend.settings_sections import (
     AncestorSettings,
@@ -186,6 +187,7 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("decision", "hold_seconds"): between(1, 86400),
     ("broker", "port"): between(0, 65535),
     ("discovery", "url"): _web_address,
+    ("links", "allow"): each(read_allowed_address),
     ("links", "seconds"): between(1, 3600),
     ("frigate", "url"): _web_address,
     ("frigate", "interval"): between(0.1, 600),
@@ -337,11 +339,11 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
         if problem := camera_name_problem(name):
             yield key, f"expected another name: {problem}"
         if feed.frigate is not None and not settings.frigate.enabled:
-            yield key, "frigate: needs frigate.enabled: true, and where Frigate is"
+            yield (*key, "frigate"), "needs frigate.enabled: true, and where Frigate is"
         if method not in methods:
-            yield key, f"method: expected one of {', '.join(methods)}"
+            yield (*key, "method"), f"expected one of {', '.join(methods)}"
             continue
         try:
             registry.create(EngineKind.ANONYMIZER, method, context).validate(parameter)
         except PrivFaceError as error:
-            yield key, f"parameter: {error.message} Allowed: {error.allowed}"
+            yield (*key, "parameter"), error.explanation

@@ -204,3 +204,21 @@ def test_visits_are_counted_once() -> None:
     for visit, count in (("a", b"1"), ("b", b"2"), ("a", b"2")):
         told.tell(made(visit_id=visit), CAMERA, PERSON, FRAME)
         assert broker.retained == {"double-take/cameras/back-door/person": count}
+
+
+def test_the_topic_of_a_camera_that_is_called_otherwise_now_is_cleared() -> None:
+    broker = Broker()
+    told = mirror(broker)
+    told.follow_camera(ShownCamera(name="Back_Door", slug="back-door-1a2b"))
+    told.tell(made(), ShownCamera(name="Back_Door", slug="back-door-1a2b"), PERSON, FRAME)
+    told.forget_camera(CAMERA)
+    told.follow_camera(ShownCamera(name="Back_Door", slug="back-door"))
+    assert broker.retained == {
+        "double-take/cameras/back-door/person": b"0",
+        "double-take/cameras/back-door-1a2b/person": b"",
+    }
+    # What is another's by now stays.
+    told.follow_camera(ShownCamera(name="Garage", slug="garage"))
+    told.follow_camera(ShownCamera(name="Shed", slug="garage"))
+    told.follow_camera(ShownCamera(name="Garage", slug="garage-1"))
+    assert broker.retained["double-take/cameras/garage/person"] == b"0"

@@ -2,78 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from privface_backend.mqtt.settings import MqttSettings
-from privface_backend.mqtt.status import LinkState
 from privface_backend.settings_sections import DecisionSettings, PrivacySettings
-from support.backend import ADA, BEN, STRANGER, Api, picture, running
+from support.backend import ADA, BEN, STRANGER, running
+from support.discovered import PEOPLE, frame, home, remove, showing
 from support.mosquitto import Mosquitto, needs_mosquitto
-from support.mqtt import Watcher, until, watching
+from support.mqtt import until, watching
 
 pytestmark = needs_mosquitto
-
-PEOPLE = "/api/v1/people/{person}"
-CAMERAS = "/api/v1/cameras/{camera}"
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     with Mosquitto(tmp_path) as broker:
         yield broker
-
-
-@contextlib.asynccontextmanager
-async def showing(directory: Path, broker: Mosquitto, *, on: bool = True, **sections: Any) -> AsyncIterator[Api]:
-    settings = MqttSettings(port=broker.port, home_assistant=on)
-    async with running(directory, mqtt=settings, broker_configured=True, **sections) as api:
-        await until(lambda: api.backend.link.status.state is LinkState.CONNECTED)
-        yield api
-
-
-class Home:
-    """What Home Assistant knows by what was published."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self.watcher = watcher
-
-    @property
-    def messages(self) -> dict[str, Any]:
-        """What stands on each discovery topic that isn't cleared."""
-        last = {message.topic: message for message in self.watcher.seen}
-        return {
-            topic: message.json
-            for topic, message in last.items()
-            if topic.startswith("homeassistant/device/") and message.payload
-        }
-
-    @property
-    def devices(self) -> dict[str, Any]:
-        return {message["device"]["name"]: message["components"] for message in self.messages.values()}
-
-    async def until_devices(self, *names: str) -> None:
-        await until(lambda: set(self.devices) == set(names))
-
-
-@contextlib.asynccontextmanager
-async def home(broker: Mosquitto) -> AsyncIterator[Home]:
-    async with watching(broker.port, "#") as watcher:
-        yield Home(watcher)
-
-
-async def frame(api: Api, *identities: int, camera: str = "Front door", source: str = "mqtt") -> None:
-    card = f'{{"more": false, "source": "{source}"}}'
-    headers = {"Content-Type": "image/png", "X-PrivFace-Frame-Card": card}
-    assert (await api.frame(camera, picture(*identities), headers=headers)).status == 200
-
-
-async def remove(api: Api, camera: str) -> int:
-    return (await api.call("DELETE", f"/api/v1/cameras/{camera}", pattern=CAMERAS)).status
 
 
 async def test_devices_come_rename_and_go(tmp_path: Path, broker: Mosquitto) -> None:

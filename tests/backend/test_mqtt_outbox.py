@@ -128,12 +128,13 @@ def test_states_are_sent_again_after_a_reconnect_cleared_ones_too() -> None:
 
 def test_some_states_are_sent_again_when_somebody_asks_for_them() -> None:
     states = RetainedStates()
-    for topic in ("home/a", "home/b", "other/a"):
+    for topic in ("home/a", "home/b", "home/cleared", "other/a"):
         states.put(topic, b"1")
+    states.put("home/cleared", b"")
     while states.take():
         pass
     states.put("home/b", b"2")
-    states.forget_sent("home/")
+    states.send_again("home/")
     assert [states.take(), states.take(), states.take()] == [("home/b", b"2"), ("home/a", b"1"), None]
 
 

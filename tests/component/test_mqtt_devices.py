@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,13 +35,22 @@ def expected_lingering_timers() -> bool:
 
 
 @pytest.fixture(scope="module")
-def shown(
-    backend_python: Path, pictures: DrawnPictures, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
+def shown(backend_python: Path, pictures: DrawnPictures, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a backend retains below Home Assistant's discovery prefix, by topic: its device, Ada's and a camera's."""
+    return _show(tmp_path_factory.mktemp("shown"), backend_python, pictures, layout="devices", count=3)
+
+
+@pytest.fixture(scope="module")
+def shown_at_once(
+    backend_python: Path, pictures: DrawnPictures, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The same in the other layout."""
+    return _show(tmp_path_factory.mktemp("at-once"), backend_python, pictures, layout="child_devices", count=1)
+
+
+def _show(directory: Path, backend_python: Path, pictures: DrawnPictures, *, layout: str, count: int) -> dict[str, str]:
     # As for the shared backend: sockets are forbidden before a session's fixtures are made.
     pytest_socket.enable_socket()
-    directory = tmp_path_factory.mktemp("shown")
     with Mosquitto(directory) as broker:
         settings = {
             **SYNTHETIC,
@@ -50,11 +58,13 @@ def shown(
             "mqtt__host": "127.0.0.1",
             "mqtt__port": str(broker.port),
             "mqtt__home_assistant": "true",
+            "mqtt__home_assistant_layout": layout,
         }
         with BackendProcess(directory / "backend", python=backend_python, settings=settings) as backend:
             backend.call("POST", "/api/v1/people", {"name": "Ada"})
             backend.send_frame(CAMERA, pictures(ADA), more=False, source="mqtt")
-            yield dict(line.split(" ", 1) for line in _read(broker.port, 3))
+        # What stands there once it has ended in order is the newest.
+        return dict(line.split(" ", 1) for line in _read(broker.port, count))
 
 
 def _read(port: int, count: int) -> list[str]:
@@ -103,6 +113,17 @@ async def test_its_devices_have_their_entities_and_follow(
     assert (face.attributes["event_type"], face.attributes["person"]) == ("known", "Ada")
     complaints = [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
     assert not [record for record in complaints if record.name.startswith("homeassistant.components.")]
+
+
+async def test_a_message_with_child_devices_is_refused(
+    hass: HomeAssistant, mqtt_mock: Any, shown_at_once: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (message,) = map(json.loads, shown_at_once.values())
+    assert {child["name"] for child in message["child_devices"]} == {"Ada", CAMERA}
+    await _publish(hass, **shown_at_once)
+    assert not list(dr.async_get(hass).devices)
+    assert not er.async_get(hass).entities
+    assert "Invalid MQTT device discovery payload" in caplog.text
 
 
 async def test_a_device_goes_without_the_others(hass: HomeAssistant, mqtt_mock: Any, shown: dict[str, str]) -> None:

@@ -256,7 +256,7 @@ class TestFrames:
         with refused("camera_disabled"):
             await client.send_frame("door", good, card())
         for number in range(256 - 1):
-            backend.backend.services.cameras.get(f"camera {number}")
+            backend.backend.services.cameras.add(f"camera {number}")
         with refused("overloaded"):
             await client.send_frame("one more", good, card("one more"))
 

@@ -204,9 +204,7 @@ async def test_a_camera_that_is_removed_is_gone(shed: Shed) -> None:
 
 
 async def test_switched_off_it_takes_everything_back(shed: Shed) -> None:
-    await asyncio.to_thread(shed.backend.stop)
-    shed.backend.change(mqtt__home_assistant="false")
-    await asyncio.to_thread(shed.backend.start)
+    await shed.restart_backend(mqtt__home_assistant="false")
     await shed.until_devices(lambda devices: not devices)
     assert not [entity_id for entity_id in await shed.home.states() if "front_door" in entity_id]
 

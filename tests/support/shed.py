@@ -41,6 +41,12 @@ class Shed:
         for enabled in (False, True):
             await self.call("PATCH", f"/api/v1/cameras/{CAMERA}", {"enabled": enabled})
 
+    async def restart_backend(self, **settings: str) -> None:
+        """Start the backend again with other settings."""
+        await asyncio.to_thread(self.backend.stop)
+        self.backend.change(**settings)
+        await asyncio.to_thread(self.backend.start)
+
     async def call(self, method: str, path: str, body: object = None) -> Any:
         """Ask the backend over REST."""
         return await asyncio.to_thread(self.backend.call, method, path, body)
@@ -69,9 +75,10 @@ class Shed:
                 await asyncio.gather(task, return_exceptions=True)
 
     async def devices(self) -> dict[str, dict[str, Any]]:
-        """PrivFace's devices by name."""
+        """PrivFace's devices by name, with their children."""
         listed = await self.home.command("config/device_registry/list")
-        return {device["name"]: device for device in listed if device["manufacturer"] == "PrivFace"}
+        own = {device["id"] for device in listed if device.get("manufacturer") == "PrivFace"}
+        return {device["name"]: device for device in listed if own & {device["id"], device.get("parent_device_id")}}
 
     async def entities(self) -> dict[str, dict[str, Any]]:
         """The registered entities of PrivFace's devices by their ids."""
@@ -89,8 +96,8 @@ class Shed:
 
 
 @contextlib.asynccontextmanager
-async def built(directory: Path, python: Path) -> AsyncIterator[Shed]:
-    """Start it all, with Ada enrolled."""
+async def built(directory: Path, python: Path, **settings: str) -> AsyncIterator[Shed]:
+    """Start it all, with Ada enrolled. ``settings``: more of the backend's."""
     pictures = DrawnPictures(directory / "clear", python)
     people = directory / "people"
     people.mkdir(parents=True)
@@ -98,7 +105,9 @@ async def built(directory: Path, python: Path) -> AsyncIterator[Shed]:
     (people / "Ada.jpg").write_bytes(pictures(ADA))
     async with contextlib.AsyncExitStack() as stack:
         broker = stack.enter_context(Mosquitto(directory))
-        backend = BackendProcess(directory / "backend", python=python, settings=_settings(broker, people))
+        backend = BackendProcess(
+            directory / "backend", python=python, settings={**_settings(broker, people), **settings}
+        )
         stack.callback(backend.stop)
         await asyncio.to_thread(backend.start)
         home = await stack.enter_async_context(HomeAssistant(directory / "home", component=False))

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import voluptuous as vol
 
+from privface_backend.domain.camera_address import read_camera_address
 from privface_backend.domain.privacy import CLEAR_METHOD
-from privface_backend.settings_file import RULE, Name, between, one_of
+from privface_backend.settings_file import RULE, Name, between, each, one_of
 
 FORMATS: Final = ("auto", "raw", "base64", "json")
 WAYS: Final = ("topic", "address", "webcam", "folder", "frigate")
@@ -54,6 +55,14 @@ def _topic(value: str) -> str:
     return value
 
 
+def _camera_address(value: str) -> str:
+    try:
+        read_camera_address(value)
+    except ValueError as error:
+        raise vol.Invalid(str(error)) from None
+    return value
+
+
 def _name(value: str) -> str:
     if not 0 < len(value) <= 64 or not value.isascii() or not value.replace("-", "").replace("_", "").isalnum():
         raise vol.Invalid("expected 1 to 64 letters, digits, - and _")
@@ -70,7 +79,7 @@ class CameraFeed:
     """
 
     topic: str | None = dataclasses.field(default=None, metadata={RULE: _topic})
-    address: str | None = dataclasses.field(default=None, repr=False)
+    address: str | None = dataclasses.field(default=None, repr=False, metadata={RULE: _camera_address})
     webcam: int | None = dataclasses.field(default=None, metadata={RULE: between(0, 999)})
     folder: Path | None = None
     frigate: str | None = None
@@ -126,15 +135,13 @@ class BridgeSettings:
     id: str = ""
 
 
-def _pattern_list(values: tuple[str, ...]) -> tuple[str, ...]:
-    for number, pattern in enumerate(values, start=1):
-        if problem := pattern_problem(pattern):
-            raise vol.Invalid(f"entry {number}: {problem}")
-    return values
+def _check_pattern(pattern: str) -> None:
+    if problem := pattern_problem(pattern):
+        raise ValueError(problem)
 
 
 BRIDGE_CHECKS: Final[Mapping[Name, Any]] = {
-    ("bridge", "topics"): _pattern_list,
+    ("bridge", "topics"): each(_check_pattern),
     ("bridge", "format"): one_of(*FORMATS),
     ("bridge", "keep_seconds"): between(0.5, 600),
     ("bridge", "id"): _name,

@@ -5,34 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypeVar
 
+from privface_backend.cli.data_dir import make_data_dir
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
 from privface_backend.core import Core, needed_weights, open_core
-from privface_backend.errors import PrivFaceError
-from privface_backend.protocol import ErrorCode
 from privface_backend.settings import Settings
 from privface_backend.tasks import fetch_weights
 
 T = TypeVar("T")
-
-
-def make_data_dir(data_dir: Path) -> None:
-    """Make the data directory if it isn't there, for its owner alone.
-
-    Raises:
-        PrivFaceError: ``storage_failed``.
-    """
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise PrivFaceError(
-            ErrorCode.STORAGE_FAILED,
-            f"The data directory {data_dir} can't be made: {error.strerror}.",
-            allowed="another one: privface --data-dir DIR",
-        ) from None
 
 
 @asynccontextmanager

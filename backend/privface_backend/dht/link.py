@@ -16,6 +16,7 @@ from aiohttp import WSMsgType
 from privface_backend.dht.messages import DhtRequest, read_request
 from privface_backend.dht.outbox import Outbox, Outgoing
 from privface_backend.domain.backoff import Backoff
+from privface_backend.outages import explain
 from privface_backend.settings_push import DhtSettings
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class DhtLink:
                 except _LostError:
                     self._report_outage("the connection is lost")
                 except _FAILURES as error:
-                    self._report_outage(type(error).__name__)
+                    self._report_outage(explain(error))
                 finally:
                     self.connected = False
                 failures = 1 if time.monotonic() - started >= self._backoff.settled else failures + 1

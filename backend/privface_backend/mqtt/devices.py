@@ -1,14 +1,13 @@
-"""Home Assistant's devices for the backend, people and cameras, as its MQTT discovery reads them. Pure.
+"""Home Assistant's devices for the backend, people and cameras, and their entities. Pure.
 
-One message a device, so that one can go without the others; each names the backend's as the one that it is behind.
-This is what both the oldest Home Assistant that is supported and the newest one take.
+``layouts`` puts them into messages.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from privface_backend import __version__
@@ -20,9 +19,9 @@ from privface_backend.protocol import Event, Outcome, to_wire_time
 SEEN: Final = "seen"
 """The type of a person's events. Those of a camera are outcomes."""
 LOOK_PAYLOAD: Final = "PRESS"
+BACKEND: Final = "backend"
+"""The key of the backend's own device. Those of people and cameras begin otherwise."""
 
-_MANUFACTURER: Final = "PrivFace"
-_SUPPORT_URL: Final = "https://github.com/privface/privface"
 _LATE_SECONDS: Final = 5
 """How much later than the backend itself Home Assistant says that somebody left, if word of it doesn't come."""
 _LONGEST_STATE: Final = 255
@@ -45,34 +44,38 @@ Component = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device. ``key``: never changes, whatever the device is called, and no other of this backend's has it;
+    ``components``: what Home Assistant's MQTT discovery makes an entity of, by keys that are the device's own."""
+
+    key: str
+    name: str = field(repr=False)
+    model: str
+    components: Mapping[str, Component] = field(repr=False)
+    sw_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Devices:
-    """Makes the messages. ``prefix``: Home Assistant's discovery prefix; ``hold_seconds``: how long somebody counts as
-    present after they were last seen; ``kernels``: whether privacy parameters are kernel sizes."""
+    """Makes them. ``hold_seconds``: how long somebody counts as present after they were last seen; ``kernels``: whether
+    privacy parameters are kernel sizes."""
 
     topics: Topics
-    prefix: str
     instance_id: str
     hold_seconds: int
     kernels: bool
 
     @property
     def node(self) -> str:
+        """What the ids of this backend's devices and entities begin with."""
         return f"privface_{self.instance_id}"
 
-    def topic(self, device: str) -> str:
-        """The topic of a device's message; ``+`` for all of this backend's."""
-        return f"{self.prefix}/device/{self.node}/{device}/config"
-
-    @property
-    def birth_topic(self) -> str:
-        """Where Home Assistant says that it has started."""
-        return f"{self.prefix}/status"
-
-    def backend(self) -> dict[str, Any]:
+    def backend(self) -> Device:
         state = self.topics.backend_state
-        return self._message(
-            {"identifiers": [self.node], "name": "PrivFace", "model": "Backend", "sw_version": __version__},
-            "backend",
+        return self._device(
+            BACKEND,
+            "PrivFace",
+            "Backend",
             {
                 "connected": {
                     "platform": "binary_sensor",
@@ -90,13 +93,15 @@ class Devices:
                 "people": _diagnostic("People", state, "{{ value_json.people }}", "mdi:account-multiple")
                 | {"state_class": "measurement"},
             },
+            sw_version=__version__,
         )
 
-    def person(self, person: ShownPerson) -> dict[str, Any]:
+    def person(self, person: ShownPerson) -> Device:
         state = self.topics.person_state(person.slug)
-        return self._message(
-            self._behind(self.person_key(person), person.name, "Person"),
+        return self._device(
             self.person_key(person),
+            person.name,
+            "Person",
             {
                 "present": {
                     "platform": "binary_sensor",
@@ -116,7 +121,7 @@ class Devices:
             },
         )
 
-    def camera(self, camera: ShownCamera) -> dict[str, Any]:
+    def camera(self, camera: ShownCamera) -> Device:
         state = self.topics.camera_state(camera.slug)
         outcomes = [outcome.value for outcome in Outcome]
         components = {
@@ -154,8 +159,7 @@ class Devices:
                 "command_topic": self.topics.camera_look(camera.slug),
                 "payload_press": LOOK_PAYLOAD,
             }
-        key = self.camera_key(camera)
-        return self._message(self._behind(key, camera.name, "Camera"), key, components)
+        return self._device(self.camera_key(camera), camera.name, "Camera", components)
 
     def _privacy(self, camera: ShownCamera) -> Component:
         return {
@@ -181,19 +185,16 @@ class Devices:
         """Made of the camera's name, not of its slug, which may move to another camera."""
         return f"camera_{hashlib.sha256(camera.name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
-    def _behind(self, key: str, name: str, model: str) -> dict[str, Any]:
-        return {"identifiers": [f"{self.node}_{key}"], "name": name, "model": model, "via_device": self.node}
-
-    def _message(self, device: Mapping[str, Any], owner: str, components: Mapping[str, Component]) -> dict[str, Any]:
-        return {
-            "device": {**device, "manufacturer": _MANUFACTURER},
-            "origin": {"name": "PrivFace", "sw_version": __version__, "support_url": _SUPPORT_URL},
-            "availability": [{"topic": self.topics.status}],
-            "qos": 1,
-            "components": {
-                key: {"unique_id": f"{self.node}_{owner}_{key}", **component} for key, component in components.items()
-            },
-        }
+    def _device(
+        self, key: str, name: str, model: str, components: Mapping[str, Component], sw_version: str | None = None
+    ) -> Device:
+        return Device(
+            key=key,
+            name=name,
+            model=model,
+            components={own: {"unique_id": f"{self.node}_{key}_{own}", **one} for own, one in components.items()},
+            sw_version=sw_version,
+        )
 
 
 def _sensor(name: str, topic: str, template: str, icon: str) -> Component:

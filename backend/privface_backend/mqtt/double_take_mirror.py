@@ -54,6 +54,7 @@ class DoubleTakeMirror:
         self._now: Final = now
         self._reset: Final = reset
         self._names: dict[str, str] = {}
+        self._slugs: Final[dict[str, str]] = {}
         self._visits: Final[dict[str, set[str]]] = {}
         self._until: Final[dict[str, float]] = {}
         self._wake: Final = asyncio.Event()
@@ -73,13 +74,17 @@ class DoubleTakeMirror:
         self._names = topic_names((person.id, person.name, person.slug) for person in people)
 
     def follow_camera(self, camera: ShownCamera) -> None:
+        before = self._slugs.pop(camera.name, None)
+        if before is not None and before != camera.slug and before not in self._slugs.values():
+            self._clear(before)
+        self._slugs[camera.name] = camera.slug
         # An earlier run may have ended before it did.
         if camera.slug not in self._until:
             self._count(camera.slug, None)
 
     def forget_camera(self, camera: ShownCamera) -> None:
-        self._count(camera.slug, None)
-        self._link.retain(self._topics.person_count(camera.slug), b"")
+        self._slugs.pop(camera.name, None)
+        self._clear(camera.slug)
 
     def tell(
         self, event: Event, camera: ShownCamera, person: ShownPerson | None, frame: Size | None
@@ -99,6 +104,10 @@ class DoubleTakeMirror:
         self._link.publish(messages, event.expires_at)
         self._count(camera.slug, event.visit_id)
         return ()
+
+    def _clear(self, slug: str) -> None:
+        self._count(slug, None)
+        self._link.retain(self._topics.person_count(slug), b"")
 
     def _count(self, slug: str, visit_id: str | None) -> None:
         """Count another visit; None: none is there any more."""

@@ -131,8 +131,8 @@ class MqttLink:
             self._wake.set()
 
     def retain_again(self, prefix: str) -> None:
-        """Send what is retained below ``prefix`` once more."""
-        self._states.forget_sent(prefix)
+        """Send what is retained below ``prefix`` once more, without what was cleared."""
+        self._states.send_again(prefix)
         self._wake.set()
 
     def listen(self, topic_filter: str, listener: Listener, *, needed: bool = True) -> None:

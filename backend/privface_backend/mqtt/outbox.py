@@ -102,6 +102,11 @@ class RetainedStates:
         """What was taken may not have arrived."""
         self._unsent[topic] = None
 
-    def forget_sent(self, prefix: str = "") -> None:
-        """Send everything below ``prefix`` again: the broker, or somebody there, may have lost it."""
-        self._unsent |= dict.fromkeys(topic for topic in self._payloads if topic.startswith(prefix))
+    def forget_sent(self) -> None:
+        """Send everything again: the broker may have lost it."""
+        self._unsent |= dict.fromkeys(self._payloads)
+
+    def send_again(self, prefix: str) -> None:
+        """Send what stands below ``prefix`` again: somebody may have missed it."""
+        standing = (topic for topic, payload in self._payloads.items() if payload and topic.startswith(prefix))
+        self._unsent |= dict.fromkeys(standing)

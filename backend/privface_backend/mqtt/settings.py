@@ -18,6 +18,14 @@ class MqttProtocol(StrEnum):
     V311 = "3.1.1"
 
 
+class DiscoveryLayout(StrEnum):
+    """How Home Assistant is told of devices. ``DEVICES``: one message each; ``CHILD_DEVICES``: one for all, with people
+    and cameras as children of the backend's device, which Home Assistant takes from 2026.11 on."""
+
+    DEVICES = "devices"
+    CHILD_DEVICES = "child_devices"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttSettings:
     """How to reach the broker, and what to call ourselves there.
@@ -25,8 +33,8 @@ class MqttSettings:
     ``ca_file``: the certificates to trust instead of the system's. ``cert_file`` and ``key_file``: our own, for
     brokers that ask for one. ``tls_insecure``: encrypt without checking who answers. ``client_id``: empty, one is
     made up for each run. ``timeout``: seconds that the broker has for one answer. ``home_assistant``: make devices in
-    Home Assistant by its MQTT discovery, below ``home_assistant_topic``. ``double_take``: tell decisions as Double Take
-    does, too, below ``double_take_topic``.
+    Home Assistant by its MQTT discovery, below ``home_assistant_topic``, in the layout ``home_assistant_layout``.
+    ``double_take``: tell decisions as Double Take does, too, below ``double_take_topic``.
     """
 
     enabled: bool = True
@@ -48,6 +56,7 @@ class MqttSettings:
     event_qos: int = 1
     home_assistant: bool = False
     home_assistant_topic: str = "homeassistant"
+    home_assistant_layout: DiscoveryLayout = DiscoveryLayout.DEVICES
     double_take: bool = False
     double_take_topic: str = "double-take"
 

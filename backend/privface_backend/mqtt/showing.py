@@ -11,6 +11,7 @@ from privface_backend.mqtt.devices import Devices
 from privface_backend.mqtt.double_take import DoubleTakeTopics
 from privface_backend.mqtt.double_take_mirror import DoubleTakeMirror
 from privface_backend.mqtt.home_assistant import HomeAssistant
+from privface_backend.mqtt.layouts import DiscoveryTopics
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.projection import Follower, MqttProjection
 from privface_backend.mqtt.settings import MqttSettings
@@ -24,13 +25,18 @@ class Showing:
         chosen = settings.mqtt
         devices = Devices(
             topics=link.topics,
-            prefix=chosen.home_assistant_topic,
             instance_id=instance_id,
             hold_seconds=settings.decision.hold_seconds,
             kernels=settings.privacy.method == "gaussian",
         )
         engine = f"{settings.engines.detector}, {settings.engines.recognizer}"
-        self._home_assistant: Final = HomeAssistant(link, devices, enabled=chosen.home_assistant, engine=engine)
+        self._home_assistant: Final = HomeAssistant(
+            link,
+            devices,
+            DiscoveryTopics(prefix=chosen.home_assistant_topic, node=devices.node),
+            layout=chosen.home_assistant_layout if chosen.home_assistant else None,
+            engine=engine,
+        )
         self._mirror_link: Final = _open_mirror_link(chosen, reach) if chosen.double_take else None
         self._mirror: Final = (
             None
@@ -45,6 +51,7 @@ class Showing:
     def loops(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs in the background, by name."""
         yield "home assistant", self._home_assistant.run()
+        yield "home assistant starts", self._home_assistant.greet()
         if self._mirror_link is not None and self._mirror is not None:
             yield "double take mqtt", self._mirror_link.run()
             yield "double take", self._mirror.run()

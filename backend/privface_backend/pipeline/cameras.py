@@ -35,7 +35,7 @@ class CameraSettings(TypedDict):
 
 
 class Cameras:
-    """All cameras by name; a new name makes a camera, up to a limit."""
+    """All cameras by name, up to a limit. A camera is made by its first frame that is accepted, or by setting it."""
 
     def __init__(
         self,
@@ -50,30 +50,49 @@ class Cameras:
         return tuple(self._cameras.values())
 
     def get(self, name: str) -> Camera:
-        """The camera called ``name``.
+        """The camera called ``name``; of a name that is new, the one that would be made.
 
         Raises:
-            PrivFaceError: ``overloaded``: there are too many.
+            PrivFaceError: ``overloaded``: it is new, and there are too many.
         """
-        camera = self._cameras.get(name)
-        if camera is None:
-            if len(self._cameras) >= MOST_CAMERAS:
-                raise PrivFaceError(
-                    ErrorCode.OVERLOADED,
-                    "There are too many cameras.",
-                    allowed=f"at most {MOST_CAMERAS}; one that is gone can be removed",
-                )
-            camera = self._put(Camera(name=name))
-            self._on_change(camera)
+        if (camera := self._cameras.get(name)) is not None:
+            return camera
+        if len(self._cameras) >= MOST_CAMERAS:
+            raise PrivFaceError(
+                ErrorCode.OVERLOADED,
+                "There are too many cameras.",
+                allowed=f"at most {MOST_CAMERAS}; one that is gone can be removed",
+            )
+        return Camera(name=name)
+
+    def add(self, name: str) -> Camera:
+        """The camera called ``name``, made if it is new.
+
+        Raises:
+            PrivFaceError: as ``get``.
+        """
+        camera = self.get(name)
+        if name not in self._cameras:
+            self._on_change(self._put(camera))
         return camera
 
-    def count(self, name: str, *, skipped: bool) -> None:
-        camera = self.get(name)
-        self._put(replace(camera, frames=camera.frames + (not skipped), skipped=camera.skipped + skipped))
+    def count_frame(self, name: str) -> None:
+        """Count a frame that was accepted, which makes a new camera.
+
+        Raises:
+            PrivFaceError: as ``get``.
+        """
+        camera = self.add(name)
+        self._put(replace(camera, frames=camera.frames + 1))
+
+    def count_skipped(self, name: str) -> None:
+        """Count a frame that was not looked at; of a camera that isn't known it changes nothing."""
+        if (camera := self._cameras.get(name)) is not None:
+            self._put(replace(camera, skipped=camera.skipped + 1))
 
     def note_source(self, name: str, source: FrameSource) -> None:
-        """Note the way that a frame of a camera took."""
-        camera = self.get(name)
+        """Note the way that an accepted frame of a camera took."""
+        camera = self.add(name)
         if source in _ASKABLE and not camera.askable:
             self._on_change(self._put(replace(camera, askable=True)))
 

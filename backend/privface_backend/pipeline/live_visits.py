@@ -10,9 +10,11 @@ from typing import Final
 
 from privface_backend.domain.decision import Decision
 from privface_backend.domain.geometry import Size
+from privface_backend.domain.presence import Sighting
 from privface_backend.domain.tracks import Track
 from privface_backend.domain.visits import Statement, Visit
-from privface_backend.protocol import EngineNames, FrameCard, Privacy
+from privface_backend.pipeline.household import Household
+from privface_backend.protocol import EngineNames, FrameCard, Outcome, Phase, Privacy, Reason
 
 _MOMENTS: Final = 256
 
@@ -77,3 +79,27 @@ class VisitUpdate:
     def said(self) -> Statement | None:
         """What holds of the visit: said before or to be said now."""
         return self.statement or self.live.visit.said
+
+
+def follow_visit(household: Household, update: VisitUpdate, now: datetime) -> None:
+    """Take what holds of a visit into the states of people and cameras."""
+    live, said, before = update.live, update.said, update.before
+    if before is not None and before.person_id is not None and (said is None or said.person_id != before.person_id):
+        household.take_back(before.person_id, live.camera, live.visit.id)
+    if said is None or (update.ended and update.statement is None):
+        return
+    captured_at = min(live.last_seen, now)
+    if said.person_id is not None:
+        candidate = update.decision.candidate
+        sighting = Sighting(
+            camera=live.camera,
+            captured_at=captured_at,
+            score=candidate.score if candidate is not None and candidate.person_id == said.person_id else 0.0,
+            firm=said.phase is Phase.CONFIRMED,
+            visit_id=live.visit.id,
+        )
+        household.see_person(said.person_id, sighting)
+    elif update.decision.reason is Reason.IGNORED:
+        household.ignore_stranger(live.camera, live.visit.id)
+    elif said.outcome is Outcome.UNKNOWN:
+        household.see_stranger(live.camera, live.visit.id, captured_at)

@@ -58,7 +58,7 @@ async def change_camera(request: web.Request) -> web.Response:
     change = await read_object(request)
     # Everything is checked before anything is changed.
     enabled, parameter = _read_enabled(change), _read_parameter(change, services)
-    services.cameras.get(name)
+    services.cameras.add(name)
     if enabled is not None:
         services.cameras.enable(name, enabled=enabled)
     if "parameter" in change:
