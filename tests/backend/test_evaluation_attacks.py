@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from privface_backend.bridge.jpeg import encode_picture
 from privface_backend.cli.exits import Exit
 from privface_backend.domain.faces import normalized
 from privface_backend.domain.frames import Pixels
@@ -18,7 +19,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.evaluation.attacks import network
 from privface_backend.evaluation.attacks.casting import Cast, Shot, cast, read_crowd
 from privface_backend.evaluation.attacks.network import CropPair, require_jax, train_network
-from privface_backend.evaluation.attacks.observing import Restorer
+from privface_backend.evaluation.attacks.observing import Observer, Restorer
 from privface_backend.evaluation.attacks.regression import fit_regression
 from privface_backend.evaluation.attacks.restoration import (
     Interpolation,
@@ -41,8 +42,11 @@ from privface_backend.evaluation.attacks.templates import (
     protect,
 )
 from privface_backend.evaluation.attacks.unlinkability import measure_global, measure_local, measure_unlinkability
+from privface_backend.evaluation.cache import NoCache
 from privface_backend.evaluation.intervals import Bootstrap
 from privface_backend.evaluation.manifests import choose_household, read_households
+from privface_backend.evaluation.sightings import OPEN_BAR, Looker
+from privface_backend.pipeline.process import Engines, Process
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protection.matrix import orthonormal
 from privface_backend.protocol import ErrorCode
@@ -404,6 +408,45 @@ def test_too_few_people_are_refused(tmp_path: Path) -> None:
         read_crowd([tmp_path / "nobody"])
     with pytest.raises(PrivFaceError, match="no such folder"):
         read_crowd([tmp_path / "nowhere"])
+
+
+# Observing
+
+
+def test_a_face_that_no_detector_finds_is_marked_by_hand(tmp_path: Path) -> None:
+    process = Process(
+        engines=Engines(
+            detector=engines.engine(EngineKind.DETECTOR, "synthetic"),
+            aligner=engines.engine(EngineKind.ALIGNER, "five-point"),
+            recognizer=engines.engine(EngineKind.RECOGNIZER, "synthetic"),
+            anonymizers={name: engines.engine(EngineKind.ANONYMIZER, name) for name in ("none", "pixelate")},
+        ),
+        bar=OPEN_BAR,
+    )
+    refused: list[Path] = []
+    observer = Observer(
+        looker=Looker(process=process, cache=NoCache()),
+        transmit=encode_picture,
+        refuse=lambda path, _: refused.append(path),
+    )
+    draw_picture(tmp_path / "0.png", 0)
+    shot = Shot(path=tmp_path / "0.png", identity="0")
+    clear = observer.look_clear(shot)
+    assert clear is not None
+    assert clear.face is not None
+    privacy = observer.choose(shot, "pixelate", 0.5)
+    assert privacy is not None
+    assert observer.strength(shot, privacy) == pytest.approx(0.5, abs=0.05)
+    assert observer.look(shot, privacy) is None
+    marked = observer.look(shot, privacy, Interpolation())
+    assert marked is not None
+    assert marked.face is not None
+    assert marked.face.box == clear.face.box
+    missing = Shot(path=tmp_path / "missing.png", identity="1")
+    assert observer.look_clear(missing) is None
+    assert observer.choose(missing, "pixelate", 0.5) is None
+    assert observer.look(missing, privacy, Interpolation()) is None
+    assert set(refused) == {missing.path}
 
 
 # The command

@@ -108,21 +108,36 @@ class Observer:
     def look(self, shot: Shot, privacy: Privacy, restorer: Restorer | None = None) -> Sighting | None:
         """The subject of the anonymized picture, restored by ``restorer``; None: no face was found.
 
-        Where the restored picture shows none, the face's place in the anonymized one is taken.
+        Where the restored picture shows none, the face's place in the anonymized one is taken; where that shows none
+        either, its place in the clear one, as if somebody had marked it by hand.
         """
+        if restorer is None:
+            return self._remember(shot, privacy, "", lambda frame: self.represent(frame, privacy))
+
+        def find(frame: Pixels) -> Sighting | None:
+            before = self.look(shot, privacy)
+            restored = restorer.restore(frame, privacy.parameter)
+            return self.represent(restored, privacy, None if before is None else before.face)
+
+        def mark(frame: Pixels) -> Sighting | None:
+            clear = self.look_clear(shot)
+            if clear is None or clear.face is None:
+                return None
+            return self.represent(restorer.restore(frame, privacy.parameter), privacy, clear.face)
+
+        found = self._remember(shot, privacy, restorer.key, find)
+        return found or self._remember(shot, privacy, f"{restorer.key}:marked", mark)
+
+    def _remember(
+        self, shot: Shot, privacy: Privacy, how: str, see: Callable[[Pixels], Sighting | None]
+    ) -> Sighting | None:
+        """What ``see`` makes of the frame, or made of it before."""
         try:
             opened = self.looker.open(shot.path)
-            how = "" if restorer is None else restorer.key
             key = self.looker.key("attack", f"{privacy.method}:{privacy.parameter}", how, opened.digest)
             entry = self.looker.cache.get(key)
             if entry is None:
-                frame = self._transmit(self._anonymize(opened, privacy))
-                if restorer is None:
-                    seen = self.represent(frame, privacy)
-                else:
-                    before = self.look(shot, privacy)
-                    restored = restorer.restore(frame, privacy.parameter)
-                    seen = self.represent(restored, privacy, None if before is None else before.face)
+                seen = see(self._transmit(self._anonymize(opened, privacy)))
                 entry = pack_sightings([] if seen is None else [seen])
                 self.looker.cache.put(key, entry)
         except PrivFaceError as error:
