@@ -263,7 +263,7 @@ def test_rank_1_and_tpir_are_counted_by_hand() -> None:
     counting = Counting(bootstrap=Bootstrap(), fpirs=(0.01, 0.25))
     target = Target(set="s", people="own", engine="e", method="m", relative=0.1, met=0.1)
     tried = Try(attack="direct", gallery=SearchGallery(gallery, answers), answers=found)
-    row = counting.measure(target, tried, probes, strangers)
+    row = counting.measure(target, [tried], probes, strangers)
     # The second probe of a looks like b; that of c is c's, but weakly: below the stranger who resembles a.
     assert row.rank1.value == 3 / 4
     assert row.tpir["0.01"].value == 2 / 4
@@ -271,7 +271,7 @@ def test_rank_1_and_tpir_are_counted_by_hand() -> None:
     assert (row.gallery, row.people, row.probes, row.impostors, row.fta) == (3, 3, 4, 4, 1 / 8)
     # An empty gallery names nobody, and Wilson's interval says how sure that is.
     empty = Try(attack="direct", gallery=SearchGallery([], {}), answers=found)
-    nothing = counting.measure(target, empty, probes, [])
+    nothing = counting.measure(target, [empty], probes, [])
     assert (nothing.rank1.value, nothing.rank1.low, nothing.tpir) == (0, 0, {})
     assert 0.5 < nothing.rank1.high < 0.6
 

@@ -145,7 +145,7 @@ def _measure(one: Cast, plan: Plan, level: Level, tries: Sequence[Try]) -> Itera
         if mated:
             target = plan.target(one.name, people, level.method, level.relative, level.met(mated))
             for tried in tries:
-                yield plan.counting.measure(target, tried, mated, one.impostors)
+                yield plan.counting.measure(target, [tried], mated, one.impostors)
 
 
 def _use(one: Cast, observer: Observer, plan: Plan, method: str, relative: float) -> Iterator[Run]:

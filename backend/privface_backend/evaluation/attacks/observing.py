@@ -23,7 +23,6 @@ from privface_backend.evaluation.sightings import (
     to_sighting,
     unpack_sightings,
 )
-from privface_backend.pipeline.anonymizing import anonymize
 from privface_backend.pipeline.pictures import decode_picture
 from privface_backend.pipeline.process import Stopwatch
 from privface_backend.protocol import Privacy
@@ -101,7 +100,7 @@ class Observer:
         """The anonymized picture, encoded and decoded again.
 
         Raises:
-            PrivFaceError: what ``Looker.open``, ``decode_picture`` and ``anonymize`` raise.
+            PrivFaceError: what ``Looker.open``, ``decode_picture`` and ``Process.anonymize`` raise.
         """
         return self._transmit(self._anonymize(self.looker.open(shot.path), privacy))
 
@@ -163,10 +162,7 @@ class Observer:
         return process.engines.aligner.align(pixels, face, process.template)
 
     def _anonymize(self, opened: OpenedPicture, privacy: Privacy) -> Pixels:
-        process = self.looker.process
-        anonymizer = process.engines.anonymizer(privacy.method)
-        anonymizer.validate(privacy.parameter)
-        return anonymize(opened.pixels, anonymizer, privacy.parameter, process.longest)
+        return self.looker.process.anonymize(opened.pixels, None, privacy, Stopwatch()).pixels
 
     def _transmit(self, frame: Pixels) -> Pixels:
         return decode_picture(self.transmit(frame), self.looker.limits, self.looker.process.longest)

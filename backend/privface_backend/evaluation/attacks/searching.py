@@ -109,15 +109,20 @@ class Counting:
     bootstrap: Bootstrap
     fpirs: Sequence[float]
 
-    def measure(self, target: Target, tried: Try, mated: Sequence[Shot], impostors: Sequence[Shot]) -> AttackRow:
-        """Search all probes. ``mated``: of people in the gallery, at least one; ``impostors``: of others."""
-        gallery, answers = tried.gallery, tried.answers
-        right = [gallery.search(shot.identity, answers[shot]) for shot in mated]
-        wrong = [gallery.search(shot.identity, answers[shot]) for shot in impostors]
+    def measure(
+        self, target: Target, tried: Sequence[Try], mated: Sequence[Shot], impostors: Sequence[Shot]
+    ) -> AttackRow:
+        """Search all probes. ``tried``: one attack, once or with several keys, at least one; ``mated``: of people in
+        the gallery, at least one; ``impostors``: of others."""
+        right, wrong = (
+            [one.gallery.search(shot.identity, one.answers[shot]) for one in tried for shot in shots]
+            for shots in (mated, impostors)
+        )
         probes = (*mated, *impostors)
+        gallery, answers = tried[0].gallery, tried[0].answers
         return AttackRow(
             target=target,
-            attack=tried.attack,
+            attack=tried[0].attack,
             gallery=gallery.people,
             people=len({shot.identity for shot in mated}),
             probes=len(mated),

@@ -10,6 +10,7 @@ The clear templates are of the very pictures that were protected, which is the m
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -27,6 +28,7 @@ SEALED: Final = "sealed"
 """What the templates' protection is called beside the methods of anonymization."""
 KNOWN_PAIRS: Final = (16, 64, 128, 256)
 _KEYS: Final = 10
+"""How many pairs of installations' keys are drawn: by one alone, a person may be near by chance."""
 _NON_MATED: Final = 20
 
 Matrix = NDArray[np.float64]
@@ -94,23 +96,33 @@ def attack_templates(
     dimension = next((len(vector) for vector in clear.values() if vector is not None), 0)
     if not dimension:
         return
-    ours, theirs = (installations.matrix(place, dimension) for place in range(2))
-    sealed = _map(clear, ours)
     open_gallery = SearchGallery(one.gallery, clear)
-    tries = [
-        Try(attack="direct", gallery=open_gallery, answers=sealed),
-        Try(attack="other-key", gallery=SearchGallery(one.gallery, _map(clear, theirs)), answers=sealed),
-    ]
-    known = [(shot, vector) for shot in one.training if (vector := clear[shot]) is not None]
-    for count in KNOWN_PAIRS:
-        if count <= len(known):
-            vectors = np.stack([vector for _, vector in known[:count]])
-            found = find_matrix(vectors, protect(vectors, ours))
-            tries.append(Try(attack=f"known-pairs-{count}", gallery=open_gallery, answers=_map(sealed, found.T)))
+    tries = _try_keys(one, clear, open_gallery, installations, dimension)
     for people, mated in (("own", one.own), ("crowd", one.crowd)):
         if mated:
-            for tried in tries:
+            for tried in tries.values():
                 yield counting.measure(replace(target, people=people), tried, mated, one.impostors)
+
+
+def _try_keys(
+    one: Cast, clear: Answers, open_gallery: SearchGallery, installations: Installations, dimension: int
+) -> dict[str, list[Try]]:
+    """Each attack with each of ten pairs of keys."""
+    tries: dict[str, list[Try]] = defaultdict(list)
+    known = [(shot, vector) for shot in one.training if (vector := clear[shot]) is not None]
+    for key in range(_KEYS):
+        ours, theirs = (installations.matrix(2 * key + side, dimension) for side in range(2))
+        sealed = _map(clear, ours)
+        foreign = SearchGallery(one.gallery, _map(clear, theirs))
+        tries["direct"].append(Try(attack="direct", gallery=open_gallery, answers=sealed))
+        tries["other-key"].append(Try(attack="other-key", gallery=foreign, answers=sealed))
+        for count in KNOWN_PAIRS:
+            if count <= len(known):
+                vectors = np.stack([vector for _, vector in known[:count]])
+                opened = _map(sealed, find_matrix(vectors, protect(vectors, ours)).T)
+                name = f"known-pairs-{count}"
+                tries[name].append(Try(attack=name, gallery=open_gallery, answers=opened))
+    return tries
 
 
 def link_templates(one: Cast, clear: Answers, installations: Installations, engine: str) -> list[UnlinkabilityRow]:
