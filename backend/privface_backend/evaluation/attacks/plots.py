@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 4.6
 _EDGE: Final = 0.1
+_ATTACKS: Final = (
+    "direct", "wiener", "richardson-lucy", "learned", "matched", "regression", "interpolation", "other-key",
+)  # fmt: skip
+"""In the order of their colors; those of known pairs have colors by their number."""
 
 
 def draw_findings(findings: Findings, folder: Path) -> list[Path]:
@@ -74,14 +78,25 @@ def _fill(panel: Any, method: str, rows: Sequence[AttackRow]) -> None:
     lines: dict[str, list[AttackRow]] = defaultdict(list)
     for row in rows:
         lines[row.attack].append(row)
+    # Nothing is to be undone of clear pictures: all begin where the first does.
+    clear = [row for row in rows if row.target.relative == 0 and method != SEALED]
+    for attack, found in lines.items():
+        lines[attack] = found if found[0] in clear else [*clear, *found]
     panel.axhline(1 / max(1, rows[0].gallery), color="gray", linestyle=":", label="chance")
     for attack, found in lines.items():
         strengths = [0.0, _EDGE] if method == SEALED else [row.target.met for row in found]
         rates = [row.rank1 for row in (found * 2 if method == SEALED else found)]
-        (line,) = panel.plot(strengths, [rate.value for rate in rates], marker=".", label=f"attack: {attack}")
+        (line,) = panel.plot(
+            strengths, [rate.value for rate in rates], marker=".", color=_color(attack), label=f"attack: {attack}"
+        )
         panel.fill_between(
             strengths, [rate.low for rate in rates], [rate.high for rate in rates], color=line.get_color(), alpha=0.12
         )
+
+
+def _color(attack: str) -> str:
+    """The same in every panel."""
+    return f"C{_ATTACKS.index(attack) if attack in _ATTACKS else int(attack.rpartition('-')[2]).bit_length() % 10}"
 
 
 def _add_use(panel: Any, runs: Sequence[Run], *, flat: bool) -> None:
