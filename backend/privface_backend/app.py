@@ -8,14 +8,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from privface_backend.advising import Advising
+from privface_backend.audit.acts import decision
+from privface_backend.audit.entries import By
+from privface_backend.audit.telling import of_command, of_picture, of_start
 from privface_backend.bridge.bridge import Bridge
 from privface_backend.bridge.local import LocalDeliver
+from privface_backend.calibration.service import Calibrator
+from privface_backend.calibration.sightings import LoggedFaceWidths
 from privface_backend.core import Core, open_core, utc_now
 from privface_backend.dht.service import Dht
 from privface_backend.events import Bus, Message
@@ -28,14 +34,15 @@ from privface_backend.mqtt.embedding import broker_where_needed
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.showing import Showing
-from privface_backend.mqtt.topics import Command
+from privface_backend.mqtt.topics import Command, SetEnabled
 from privface_backend.pipeline.cameras import Camera, Cameras
+from privface_backend.pipeline.forgetting import LiveForgetting, nothing_heard
 from privface_backend.pipeline.household import CameraState, Household, PersonState
 from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.keeping import StateKeeper
 from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visit_settings import VisitSettings
-from privface_backend.plugins.ports import EngineContext, Sink
+from privface_backend.plugins.ports import EngineContext, Forgets, Sink
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import Event, StreamMessage
@@ -47,8 +54,6 @@ from privface_backend.tasks import (
     follow_states,
     in_background,
     poll,
-    purge_events,
-    purge_memory,
 )
 
 if TYPE_CHECKING:
@@ -95,6 +100,7 @@ async def open_backend(
         broker = await stack.enter_async_context(broker_where_needed(settings))
         parts = _Parts(core, broker, retry_seconds)
         await parts.restore()
+        core.audit.tell(of_start(settings.redacted()))
         await stack.enter_async_context(in_background(parts.loops()))
         yield parts.backend()
 
@@ -121,6 +127,7 @@ class _Parts:
         self._projection: Final = self._showing.projection
         self._cameras: Final = Cameras(on_change=self._camera_changed, on_removal=self._camera_removed)
         self._states: Final = StateKeeper(core.storage, core.database, self._cameras, self._household)
+        self._advising: Final = Advising(settings, self._cameras, self._projection, self._bus)
         self._record: Final = EventWriter(
             gallery=core.gallery, index=core.index, storage=core.storage, log=core.events, wake=self._wake.set
         )
@@ -131,16 +138,19 @@ class _Parts:
             cameras=self._cameras,
             household=self._household,
             bus=self._bus,
-            record=self._record,
+            record=self._take_events,
             clock=core.clock,
             settings=VisitSettings.make(settings.decision, core.recognition.rules.decision),
             strangers=self._make_strangers() if core.memory.keeps else None,
             wake=self._wake.set,
+            gate=core.audit.check,
+            learn=self._advising.advisor.take,
         )
         self._bridge: Final = self._make_bridge()
         self._services: Final = self._make_services()
         self._dht: Final = Dht(self._services, self._start.done) if settings.dht.enabled else None
         self._sinks: Final = self._make_sinks()
+        self._forgetting: Final = self._make_forgetting()
         core.gallery.on_change(self._take_people)
         self._bus.call(self._to_mqtt)
         self._bus.call(self._to_sinks)
@@ -157,13 +167,26 @@ class _Parts:
             for name, own in options.items()
         }
 
+    def _make_forgetting(self) -> LiveForgetting:
+        showing = self._showing
+        queues = (*showing.links, self._intake, *(() if self._dht is None else (self._dht.link,)))
+        return LiveForgetting(
+            records=self._core.records,
+            bus=self._bus,
+            queues=(*queues, *(sink for sink in self._sinks.values() if isinstance(sink, Forgets))),
+            links=showing.links,
+            shown=showing.published,
+            left_over=showing.tell_forgotten,
+            heard=showing.left_overs.heard.wait if self._mqtt.enabled else nothing_heard,
+        )
+
     def _make_bridge(self) -> Bridge | None:
         """The bridge, where cameras are set for it; not where it runs as a process of its own."""
         settings = self._core.settings
         wanted = settings.cameras or settings.bridge.topics or settings.frigate.enabled
         if settings.bridge.backend or not wanted:
             return None
-        deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition)
+        deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition, self._advising.kernel)
         mqtt = self._mqtt if self._mqtt.enabled else None
         companions = make_companions(settings, clock=self._core.clock, ended=self._intake.end_source_event)
         return Bridge(
@@ -187,6 +210,7 @@ class _Parts:
     async def restore(self) -> None:
         """Take over people and what was last seen of them."""
         await self._states.restore(self._take_people)
+        await self._advising.restore(self._core.storage, self._core.database)
         await self._keeper.load()
 
     def _make_services(self) -> Services:
@@ -208,10 +232,18 @@ class _Parts:
             storage=core.storage,
             events=core.events,
             tokens=core.tokens,
+            audit=core.audit,
             bus=self._bus,
+            calibrator=Calibrator(core),
+            face_widths=LoggedFaceWidths(core.events, core.storage),
             broker=self._link,
+            records=core.records,
+            retention=core.retention,
+            forgotten=lambda person_id, seconds: self._forgetting.wait(person_id, seconds),  # noqa: PLW0108  # made later
             weights=self._start.weights,
             trouble=lambda: self._start.trouble,
+            key_id=lambda: core.database.seals.protection.key_id,
+            advice=self._advising.advisor.advice,
             webhooks=lambda: getattr(self._sinks.get("webhook"), "counters", ()),
         )
 
@@ -236,6 +268,7 @@ class _Parts:
         if self._dht is not None:
             yield from self._dht.loops()
         yield from self._states.loops()
+        yield "advice", self._advising.run(core.storage, core.database)
         yield "records", self._record.run()
         yield (
             "states",
@@ -243,9 +276,8 @@ class _Parts:
         )
         yield "visits", self._keeper.run()
         yield "gallery", poll(core.gallery.poll, _POLL_SECONDS, "Reading the gallery")
-        days = core.settings.retention.event_days
-        yield "retention", purge_events(lambda moment: core.storage.call(core.events.purge, moment), core.clock, days)
-        yield "memory", purge_memory(core.memory.purge, core.settings.memory.hours)
+        yield "retention", core.retention.run(core.settings.retention.purge_hours)
+        yield "forgetting", self._forgetting.run()
         if core.settings.gallery.folder is not None:
             yield "folder", self._watch(core.settings.gallery.folder)
         if self._bridge is not None:
@@ -257,13 +289,19 @@ class _Parts:
         async for result in watch_folder(
             folder, core.gallery, core.recognition.represent, prune=core.settings.gallery.prune
         ):
+            core.audit.tell(of_picture(result, By.FOLDER))
             if result.error is not None:
                 _LOGGER.warning("A picture in the watched folder was refused: %s", result.error.code)
+
+    def _take_events(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]]) -> None:
+        self._record(events, reasons)
+        for event in events:
+            self._core.audit.tell(decision(event))
 
     def _take_people(self) -> None:
         people = self._core.index.snapshot.people
         self._household.set_people({person.id: person.name for person in people})
-        self._projection.set_people(people)
+        self._forgetting.take_people(people, lambda: self._projection.set_people(people))
         self._bus.tell(Message(StreamMessage.PEOPLE, {"people": [person.to_dict() for person in people]}))
         self._intake.tell_states()
         self._wake.set()
@@ -288,8 +326,10 @@ class _Parts:
         self._states.note_cameras()
 
     def _camera_removed(self, name: str) -> None:
+        self._advising.forget(name)
         self._projection.forget_camera(name)
         self._states.note_cameras()
 
     async def _command(self, command: Command) -> None:
-        self._projection.follow(command, self._cameras)
+        if (camera := self._projection.follow(command, self._cameras)) is not None:
+            self._core.audit.tell(of_command(camera, isinstance(command, SetEnabled)))

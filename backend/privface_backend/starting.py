@@ -36,7 +36,7 @@ class EngineStart:
         _LOGGER.info("Ready")
 
     def _needed(self) -> tuple[str, ...]:
-        return tuple(needed_weights(self._core.settings.engines, self._core.registry))
+        return tuple(needed_weights(self._core.settings.engines, self._core.registry, self._core.settings.methods))
 
     async def _start(self) -> None:
         await fetch_weights(self._core.weights, self._needed())

@@ -158,7 +158,8 @@ class Broker:
         self.topics: list[str] = []
         self.retained: dict[str, bytes] = {}
 
-    def publish(self, messages: Any, expires_at: datetime) -> None:
+    def publish(self, messages: Any, expires_at: datetime, *, person_id: str | None = None) -> None:
+        del person_id
         assert expires_at.tzinfo is not None
         assert all(isinstance(message, Message) and json.loads(message.payload) for message in messages)
         self.topics += [message.topic for message in messages]

@@ -203,7 +203,7 @@ async def test_a_disabled_camera_s_frames_are_not_looked_at() -> None:
 
 async def test_a_frame_that_was_anonymized_here_has_the_same_rules() -> None:
     privacy = Privacy(method="gaussian", parameter=9, applied_by=AppliedBy.BRIDGE)
-    frame = AnonymizedFrame(pixels=pixels(ADA), privacy=privacy)
+    frame = AnonymizedFrame(pixels=pixels(ADA, kernel=9), privacy=privacy)
     async with house() as home:
         async with held(home.lane) as hold:
             old: asyncio.Task[object] = asyncio.create_task(home.intake.anonymized_frame(frame, card()))

@@ -59,13 +59,13 @@ async def test_a_frame_card_travels_into_the_event(api: Api) -> None:
         "later": "keys that are not known are left alone",
     }
     reply = await api.frame(
-        "door", picture(ADA), headers={"Content-Type": "image/png", "X-PrivFace-Frame-Card": json.dumps(card)}
+        "door", picture(ADA, kernel=9), headers={"Content-Type": "image/png", "X-PrivFace-Frame-Card": json.dumps(card)}
     )
     in_a_form = await api.call(
         "POST",
         "/api/v1/cameras/door/frames",
         pattern="/api/v1/cameras/{camera}/frames",
-        data=form(picture(STRANGER), card=json.dumps(card)),
+        data=form(picture(STRANGER, kernel=9), card=json.dumps(card)),
     )
     for answer in (reply, in_a_form):
         [event_id] = answer.document["events"]

@@ -156,7 +156,10 @@ nonsense: 1
     assert set(found) == {
         "privface.yaml, line 3: server.port: expected 0 to 65535",
         "privface.yaml, line 4: server.hots: no such setting; did you mean server.host?",
-        "privface.yaml, line 6: privacy.method: expected one of gaussian, pixelate, none",
+        (
+            "privface.yaml, line 6: privacy.method: expected one of gaussian, pixelate, pixelate+noise, "
+            "background, background+gaussian, background+pixelate, background+pixelate+noise, none"
+        ),
         "privface.yaml, line 8: mqtt.port: allowed: 1 to 65535",
         "privface.yaml, line 9: mqtt.cert_file: with mqtt.key_file: both or neither",
         "privface.yaml, line 9: mqtt.cert_file: there is no such file",

@@ -61,6 +61,9 @@ class Listener:
     def people(self, people: Any) -> None:
         self.told.append(("people", people))
 
+    def advice(self, camera: str, advice: Any) -> None:
+        self.told.append(("advice", (camera, advice)))
+
     def disconnected(self, error: Any) -> None:
         self.told.append(("disconnected", error))
 

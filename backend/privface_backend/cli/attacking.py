@@ -32,7 +32,7 @@ from privface_backend.evaluation.plots import require_matplotlib
 from privface_backend.pipeline.process import Engines
 from privface_backend.protection.matrix import orthonormal
 
-_METHODS = ("gaussian", "pixelate", SEALED)
+_METHODS = ("gaussian", "pixelate", "pixelate+noise", SEALED)
 _RELATIVES = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
 
 

@@ -11,13 +11,11 @@ import typer
 
 from privface_backend.cli.invocation import invocation
 from privface_backend.cli.output import say, say_json
+from privface_backend.evaluation import CACHE_FOLDER
 
 app = typer.Typer(
     help="How well it recognizes: a household, pairs, clips; and how well an attacker does.", no_args_is_help=True
 )
-
-CACHE = "evaluation-cache"
-"""Where embeddings are kept, in the data directory."""
 
 
 def _files(*names: str, metavar: str, text: str) -> typer.models.OptionInfo:
@@ -170,7 +168,7 @@ def attack(  # noqa: PLR0917  # typer fills them by name
     engine: Engines = None,
     method: Annotated[
         list[str] | None,
-        _files("--method", metavar="NAME", text="gaussian, pixelate and sealed, or others; may be repeated."),
+        _files("--method", metavar="NAME", text="gaussian, pixelate, pixelate+noise, sealed; may be repeated."),
     ] = None,
     relative: Annotated[
         list[str] | None,
@@ -225,7 +223,7 @@ def clear_cache(context: typer.Context, *, cache: CacheDir = None) -> None:
     from privface_backend.evaluation.cache import FolderCache  # noqa: PLC0415  # --help needs no numpy
 
     call = invocation(context)
-    removed = FolderCache(cache or call.settings.data_dir / CACHE).clear()
+    removed = FolderCache(cache or call.settings.data_dir / CACHE_FOLDER).clear()
     if call.json:
         say_json({"removed": removed})
     else:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from privface_backend.cli.engines import with_engine
-from privface_backend.cli.evaluate import CACHE, Choice, HouseholdChoice
+from privface_backend.cli.evaluate import Choice, HouseholdChoice
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
@@ -25,6 +25,7 @@ from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Template
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
+from privface_backend.evaluation import CACHE_FOLDER
 from privface_backend.evaluation.cache import FolderCache, NoCache
 from privface_backend.evaluation.clips import evaluate_clips, read_clips, read_enrolled
 from privface_backend.evaluation.household import Plan, evaluate_household, evaluate_own
@@ -159,7 +160,7 @@ def benches(call: Invocation, choice: Choice, refusals: Refusals) -> Iterator[Be
 
 
 def _bench(settings: Settings, engines: Engines, choice: Choice, refusals: Refusals) -> Bench:
-    cache = NoCache() if choice.no_cache else FolderCache(choice.cache or settings.data_dir / CACHE)
+    cache = NoCache() if choice.no_cache else FolderCache(choice.cache or settings.data_dir / CACHE_FOLDER)
     limits = PictureLimits(
         bytes=settings.pipeline.picture_megabytes * 1024 * 1024,
         pixels=settings.pipeline.picture_megapixels * 1_000_000,

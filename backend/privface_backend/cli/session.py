@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+import typer
+
+from privface_backend.audit.entries import ENDED_EARLY
+from privface_backend.cli.acts import ACTS, doing
 from privface_backend.cli.data_dir import make_data_dir
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
 from privface_backend.core import Core, needed_weights, open_core
+from privface_backend.protocol import ErrorCode
 from privface_backend.settings import Settings
 from privface_backend.tasks import fetch_weights
 
@@ -23,7 +28,7 @@ async def open_session(settings: Settings, *, engines: bool) -> AsyncIterator[Co
     make_data_dir(settings.data_dir)
     async with open_core(settings) as core:
         if engines:
-            await fetch_weights(core.weights, needed_weights(settings.engines, core.registry))
+            await fetch_weights(core.weights, needed_weights(settings.engines, core.registry, settings.methods))
             await core.start_engines()
         yield core
 
@@ -35,8 +40,20 @@ def run_command(
     chosen = settings or call.settings
     set_up_logging("warning" if chosen.log.level == "info" else chosen.log.level)
 
+    act = ACTS.get(call.command)
+
     async def body() -> T:
         async with open_session(chosen, engines=engines) as core:
-            return await command(core)
+            if act is None:
+                return await command(core)
+            async with core.audit.act(doing(act, call.command)) as told:
+                try:
+                    return await command(core)
+                except typer.Exit:
+                    told.failure = ENDED_EARLY
+                    raise
+                except typer.BadParameter:
+                    told.failure = ErrorCode.BAD_REQUEST.value
+                    raise
 
     return asyncio.run(body())

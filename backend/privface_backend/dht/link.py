@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -76,10 +76,15 @@ class DhtLink:
         self._down = False
         self.connected = False
 
-    def send(self, text: str, expires_at: datetime | None = None) -> None:
-        """Send a message, now or when the other side is back; not at all once it has expired."""
-        self.outbox.push(Outgoing(text, expires_at))
+    def send(self, text: str, expires_at: datetime | None = None, people: frozenset[str] = frozenset()) -> None:
+        """Send a message, now or when the other side is back; not at all once it has expired. ``people``: the ids of
+        those whom it names."""
+        self.outbox.push(Outgoing(text, expires_at, people))
         self._wake.set()
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Drop what waits and names these people. How many messages that was."""
+        return self.outbox.forget(person_ids)
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled."""

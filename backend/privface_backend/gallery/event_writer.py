@@ -47,7 +47,9 @@ class EventWriter:
 
     def _append(self, told: Sequence[Told]) -> None:
         # A frame that was looked at while a person was forgotten must not bring them back.
-        people = self._index.snapshot.names
-        kept = [(event, why) for event, why in told if event.person_id is None or event.person_id in people]
-        reasons = {event.event_id: only_people(why, people) for event, why in kept if why is not None}
-        self._log.extend((event for event, _ in kept), reasons)
+        with self._log.writing():
+            # Not before: another process may forget somebody between the look and the writing.
+            people = self._gallery.names_now()
+            kept = [(event, why) for event, why in told if event.person_id is None or event.person_id in people]
+            reasons = {event.event_id: only_people(why, people) for event, why in kept if why is not None}
+            self._log.extend((event for event, _ in kept), reasons)

@@ -30,7 +30,7 @@ _MOST_COUNTED: Final = 100
 class MirrorPublisher(Protocol):
     """The part of ``MqttLink`` that is needed here."""
 
-    def publish(self, messages: Iterable[Message], expires_at: datetime) -> None: ...
+    def publish(self, messages: Iterable[Message], expires_at: datetime, *, person_id: str | None = None) -> None: ...
 
     def retain(self, topic: str, payload: bytes) -> None: ...
 
@@ -101,7 +101,7 @@ class DoubleTakeMirror:
             Message(self._topics.match(topic), encode_json(payload)),
             Message(self._topics.camera(camera.slug), encode_json(camera_payload(event, camera.slug, frame))),
         )
-        self._link.publish(messages, event.expires_at)
+        self._link.publish(messages, event.expires_at, person_id=event.person_id)
         self._count(camera.slug, event.visit_id)
         return ()
 

@@ -15,12 +15,14 @@ _ASKABLE: Final = frozenset({FrameSource.MQTT, FrameSource.FRIGATE, FrameSource.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """A camera's settings. ``parameter``: its own privacy parameter; None: the default's. ``askable``: a bridge or a
-    configured source sends its frames, which can be asked over MQTT for one now."""
+    """A camera's settings. ``parameter``: its own privacy parameter; None: the default's. ``target``: the r that is
+    advised for it, 0 for none; None: that of the settings. ``askable``: a bridge or a configured source sends its
+    frames, which can be asked over MQTT for one now."""
 
     name: str
     enabled: bool = True
     parameter: int | None = None
+    target: float | None = None
     askable: bool = False
     frames: int = 0
     skipped: int = 0
@@ -32,6 +34,7 @@ class CameraSettings(TypedDict):
     enabled: bool
     parameter: int | None
     askable: NotRequired[bool]
+    target: NotRequired[float | None]
 
 
 class Cameras:
@@ -102,6 +105,9 @@ class Cameras:
     def set_parameter(self, name: str, parameter: int | None) -> None:
         self._on_change(self._put(replace(self.get(name), parameter=parameter)))
 
+    def set_target(self, name: str, target: float | None) -> None:
+        self._on_change(self._put(replace(self.get(name), target=target)))
+
     def restore(self, settings: Mapping[str, CameraSettings]) -> None:
         """Take over how cameras were set in an earlier run."""
         for name, kept in settings.items():
@@ -110,13 +116,16 @@ class Cameras:
                 enabled=kept["enabled"],
                 parameter=kept["parameter"],
                 askable=kept.get("askable", False),
+                target=kept.get("target"),
             )
             self._on_change(self._put(camera))
 
     def settings(self) -> dict[str, CameraSettings]:
         """What is kept of the cameras, in the order that they came in."""
         return {
-            camera.name: CameraSettings(enabled=camera.enabled, parameter=camera.parameter, askable=camera.askable)
+            camera.name: CameraSettings(
+                enabled=camera.enabled, parameter=camera.parameter, askable=camera.askable, target=camera.target
+            )
             for camera in self._cameras.values()
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -17,6 +17,7 @@ from privface_backend.events import Bus, Message
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
+from privface_backend.pipeline.identification import Judgement
 from privface_backend.pipeline.live_visits import VisitUpdate, follow_visit
 from privface_backend.pipeline.recognition import Recognition, Timed
 from privface_backend.pipeline.statements import explain, make_event
@@ -48,9 +49,18 @@ class Record(Protocol):
     def __call__(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]], /) -> None: ...
 
 
+class Learn(Protocol):
+    """Learns from a live frame of a camera, and from what it made of visits."""
+
+    def __call__(
+        self, judgement: Judgement, card: FrameCard, updates: Sequence[VisitUpdate], now: datetime, /
+    ) -> None: ...
+
+
 class Intake:
     """Takes frames in. ``record`` keeps events; ``clock`` gives aware times; ``wake`` is called when the time of the
-    next thing to do may have changed."""
+    next thing to do may have changed; ``gate`` raises where no camera's frame may be looked at now; ``learn`` sees
+    every live frame."""
 
     def __init__(
         self,
@@ -65,6 +75,8 @@ class Intake:
         settings: VisitSettings,
         strangers: Strangers | None = None,
         wake: Callable[[], None] = lambda: None,
+        gate: Callable[[], None] = lambda: None,
+        learn: Learn | None = None,
     ) -> None:
         self._recognition: Final = recognition
         self._index: Final = index
@@ -76,6 +88,8 @@ class Intake:
         self._settings: Final = settings
         self._strangers: Final = strangers
         self._wake: Final = wake
+        self._gate: Final = gate
+        self._learn: Final = learn
         self._visits: Final = self._make_visits()
 
     def _make_visits(self) -> Visits:
@@ -88,7 +102,7 @@ class Intake:
         """A camera's frame: the newest wins, what is found becomes events.
 
         Raises:
-            PrivFaceError: ``camera_disabled``, ``superseded``, ``overloaded``, or what recognition raises.
+            PrivFaceError: ``camera_disabled``, ``superseded``, ``overloaded``, what recognition raises, or ``gate``.
         """
         return await self._camera_frame(
             card,
@@ -109,6 +123,7 @@ class Intake:
         )
 
     async def _camera_frame(self, card: FrameCard, identify: Callable[[], Awaitable[Timed]]) -> Seen:
+        self._gate()
         camera = self._cameras.get(card.camera)
         if not camera.enabled:
             self._cameras.count_skipped(card.camera)
@@ -149,7 +164,7 @@ class Intake:
         """How a clear frame of this camera is anonymized."""
         default = self._recognition.rules.default_privacy
         parameter = self._cameras.get(camera).parameter
-        return default if parameter is None else Privacy(method=default.method, parameter=parameter)
+        return default if parameter is None else replace(default, parameter=parameter)
 
     def tell(self, timed: Timed, card: FrameCard) -> Seen:
         """Take a frame that shows what is before a camera now into its visits; keep the events and tell everyone.
@@ -158,9 +173,12 @@ class Intake:
             PrivFaceError: ``overloaded``: the camera is new, and there are too many.
         """
         self._cameras.note_source(card.camera, card.source)
+        now = self._clock()
         updates = self._visits.take(
-            timed.judgement, card, timed.latency_ms, now=self._clock(), ranker=self._recognition.ranking()
+            timed.judgement, card, timed.latency_ms, now=now, ranker=self._recognition.ranking()
         )
+        if self._learn is not None:
+            self._learn(timed.judgement, card, updates, now)
         events = self._tell_updates(updates, live=True)
         self._wake()
         return Seen(timed=timed, card=card, events=events, updates=updates)
@@ -177,6 +195,11 @@ class Intake:
 
     def _accept(self, card: FrameCard) -> None:
         self._cameras.add(card.camera)
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Remember nothing of the visits of people who were forgotten while these went on; 0: nothing waits here."""
+        self._visits.forget(person_ids)
+        return 0
 
     def drop_visits(self, camera: str) -> None:
         """Say nothing more about what a camera has shown: it was switched off."""

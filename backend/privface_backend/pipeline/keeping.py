@@ -13,12 +13,13 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
 from privface_backend.storage.database import Database, StorageThread
+from privface_backend.storage.erasures import SIGHTINGS
 from privface_backend.tasks import poll
 
 _LOGGER: Final = logging.getLogger(__name__)
 _KEEP_SECONDS: Final = 5.0
-_CAMERAS: Final = "cameras"
-_SIGHTINGS: Final = "sightings"
+CAMERAS_META: Final = "cameras"
+"""Under which name of the database's single values the cameras' settings are kept."""
 
 
 class StateKeeper:
@@ -37,10 +38,10 @@ class StateKeeper:
     async def restore(self, take_people: Callable[[], None]) -> None:
         """Take over what an earlier run kept. ``take_people`` is called between cameras and people's sightings, which
         only hold for those who are enrolled."""
-        if kept := await self._storage.call(self._database.get_meta, _CAMERAS):
+        if kept := await self._storage.call(self._database.get_meta, CAMERAS_META):
             self._cameras.restore(json.loads(kept))
         take_people()
-        if kept := await self._storage.call(self._database.get_meta, _SIGHTINGS):
+        if kept := await self._storage.call(self._database.get_meta, SIGHTINGS):
             self._household.restore(json.loads(kept))
 
     def loops(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
@@ -57,7 +58,7 @@ class StateKeeper:
             self._camera_set.clear()
             if (settings := self._cameras.settings()) != kept:
                 try:
-                    await self._storage.call(self._database.set_meta, _CAMERAS, json.dumps(settings), secret=True)
+                    await self._storage.call(self._database.set_meta, CAMERAS_META, json.dumps(settings), secret=True)
                 except PrivFaceError as error:
                     _LOGGER.warning("The cameras' settings are not kept: %s", error.message)
                 kept = settings
@@ -76,7 +77,7 @@ class StateKeeper:
         async def keep() -> None:
             nonlocal kept
             if (sightings := json.dumps(self._household.keep())) != kept:
-                await self._storage.call(self._database.set_meta, _SIGHTINGS, sightings, secret=True)
+                await self._storage.call(self._database.set_meta, SIGHTINGS, sightings, secret=True)
                 kept = sightings
 
         try:

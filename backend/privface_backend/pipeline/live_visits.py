@@ -36,7 +36,8 @@ class LastFrame:
 class LiveVisit:
     """A visit that goes on. ``told``: how many events there were; ``first_frame``: the number of the frame that it
     began in, in a video; ``instead_of``: the track that had its place until then, and no face in that frame;
-    ``promised``: more frames of its source event are to come."""
+    ``promised``: more frames of its source event are to come; ``unkept``: its faces are of somebody who was forgotten
+    while it went on, and are not to be remembered."""
 
     visit: Visit
     camera: str
@@ -49,11 +50,13 @@ class LiveVisit:
     told: int = 0
     settled: bool = False
     promised: bool = False
+    unkept: bool = False
     moments: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOMENTS))
 
     def absorb(self, other: LiveVisit) -> None:
         """Make the faces of another visit this one's."""
         self.visit.absorb(other.visit)
+        self.unkept = self.unkept or other.unkept
         self.moments.extend(other.moments)
         if other.last_seen >= self.last_seen:
             self.frame, self.last_seen = other.frame, other.last_seen

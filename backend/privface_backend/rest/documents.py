@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from aiohttp import web
 
+from privface_backend.audit.acts import note_card
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, FrameCard, WireError, from_wire_time
 from privface_backend.rest.uploads import read_limited
@@ -75,7 +76,9 @@ def read_card(text: str | None, *, camera: str, now: datetime, request_id: str) 
             "The frame was taken in the future: one of the two clocks is wrong.",
             allowed=f"captured_at: at most {_AHEAD.seconds // 60} minutes ahead of the backend's clock",
         )
-    return card if card.request_id else replace(card, request_id=request_id)
+    card = card if card.request_id else replace(card, request_id=request_id)
+    note_card(card)
+    return card
 
 
 def check_camera_name(name: str, code: ErrorCode = ErrorCode.BAD_REQUEST) -> str:

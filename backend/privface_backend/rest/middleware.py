@@ -155,6 +155,11 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers[REQUEST_ID] = request_id(request)
 
 
+def http_code(error: web.HTTPException) -> ErrorCode:
+    """The code that one of aiohttp's errors goes out with."""
+    return _HTTP_CODES.get(error.status, ErrorCode.BAD_REQUEST if error.status < 500 else ErrorCode.INTERNAL)
+
+
 async def _answer(
     request: web.Request, error: PrivFaceError, headers: dict[str, str] | None = None
 ) -> web.StreamResponse:
@@ -174,7 +179,7 @@ async def _answer(
 
 
 def _translated(error: web.HTTPException) -> PrivFaceError:
-    code = _HTTP_CODES.get(error.status, ErrorCode.BAD_REQUEST if error.status < 500 else ErrorCode.INTERNAL)
+    code = http_code(error)
     return PrivFaceError(code, _HTTP_MESSAGES.get(code, "Something went wrong inside PrivFace."))
 
 
