@@ -53,7 +53,8 @@ from privface_backend.settings import Settings
 from privface_backend.tasks import fetch_weights
 
 _PARAMETERS = (1, 9, 17, 25, 33)
-_WIDE = 240
+WIDE = 240
+"""How many characters a line has that goes to no terminal."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -240,13 +241,13 @@ def _finish(call: Invocation, choice: Choice, measure: Callable[[Refusals], Iter
     runs = list(measure(refusals))
     document = to_document(runs, Bootstrap(seed=choice.seed))
     if choice.output is not None:
-        _write(choice.output, document)
+        write_document(choice.output, document)
     plots = [] if choice.plots is None else draw(runs, choice.plots)
     if call.json:
         say_json(document)
     else:
         # A table that goes to a file or a pipe keeps its lines whole.
-        console = Console(width=None if sys.stdout.isatty() else _WIDE)
+        console = Console(width=None if sys.stdout.isatty() else WIDE)
         for table in make_tables(runs):
             console.print(table)
         for path in plots:
@@ -255,7 +256,7 @@ def _finish(call: Invocation, choice: Choice, measure: Callable[[Refusals], Iter
         raise typer.Exit(Exit.UNFINISHED)
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
+def write_document(path: Path, document: dict[str, Any]) -> None:
     """Raises:
     PrivFaceError: ``storage_failed``.
     """
