@@ -38,8 +38,10 @@ from privface_backend.plugins.ports import Anonymizer, EngineContext
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.plugins.weightless import NoWeights
+from privface_backend.protocol import AppliedBy, Privacy
 
 KERNEL: Final = 17
+WANTED: Final = Privacy(parameter=KERNEL)
 SIZE: Final = (1280, 720)
 MOST_RATIO: Final = 3.0
 MOST_MIB: Final = 150.0
@@ -153,7 +155,7 @@ def bridge(directory: Path, url: str, port: int, cameras: int) -> Iterator[psuti
 def picture_work(data: bytes, anonymizer: Anonymizer) -> float:
     """Seconds for decoding, bringing down, blurring and encoding, alone."""
     start = time.perf_counter()
-    encode_picture(anonymize(decode_picture(data, PictureLimits(), 640), anonymizer, KERNEL))
+    encode_picture(anonymize(decode_picture(data, PictureLimits(), 640), anonymizer, WANTED, AppliedBy.BRIDGE).pixels)
     return time.perf_counter() - start
 
 

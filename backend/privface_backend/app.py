@@ -7,54 +7,54 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from privface_backend.advising import Advising
+from privface_backend.audit.acts import decision
+from privface_backend.audit.entries import By
+from privface_backend.audit.telling import of_command, of_picture, of_start
 from privface_backend.bridge.bridge import Bridge
 from privface_backend.bridge.local import LocalDeliver
-from privface_backend.core import Core, open_core, utc_now, weights_to_serve
+from privface_backend.calibration.service import Calibrator
+from privface_backend.calibration.sightings import LoggedFaceWidths
+from privface_backend.core import Core, open_core, utc_now
 from privface_backend.dht.service import Dht
-from privface_backend.domain.decision import DecisionRules
-from privface_backend.domain.explanations import only_people
-from privface_backend.domain.visits import VisitRules
-from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
 from privface_backend.frigate.companion import make_companions
+from privface_backend.gallery.event_writer import EventWriter
 from privface_backend.gallery.folder import watch_folder
 from privface_backend.gallery.keeper import MemoryKeeper
 from privface_backend.models.store import WeightsStore
+from privface_backend.mqtt.embedding import broker_where_needed
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.sealed import SealedListener
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.showing import Showing
-from privface_backend.mqtt.topics import Command
+from privface_backend.mqtt.topics import Command, SetEnabled
 from privface_backend.pipeline.cameras import Camera, Cameras
+from privface_backend.pipeline.forgetting import LiveForgetting, nothing_heard
 from privface_backend.pipeline.household import CameraState, Household, PersonState
-from privface_backend.pipeline.intake import Intake, VisitSettings
+from privface_backend.pipeline.intake import Intake
+from privface_backend.pipeline.keeping import StateKeeper
 from privface_backend.pipeline.strangers import Strangers
-from privface_backend.pipeline.visits import VisitTiming
-from privface_backend.plugins.ports import EngineContext, Sink
+from privface_backend.pipeline.visit_settings import VisitSettings
+from privface_backend.plugins.ports import EngineContext, Forgets, Sink
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import Event, StreamMessage
 from privface_backend.rest.services import Services
 from privface_backend.settings import Settings
+from privface_backend.starting import EngineStart
 from privface_backend.tasks import (
     FIRST_RETRY,
-    Told,
-    Writer,
-    fetch_weights,
     follow_states,
     in_background,
-    keep_starting,
     poll,
-    purge_events,
-    purge_memory,
 )
 
 if TYPE_CHECKING:
@@ -62,9 +62,6 @@ if TYPE_CHECKING:
 
 _LOGGER: Final = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 2.0
-_KEEP_SECONDS: Final = 5.0
-_CAMERAS: Final = "cameras"
-_SIGHTINGS: Final = "sightings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,26 +98,12 @@ async def open_backend(
     """
     async with contextlib.AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(settings, registry=registry, clock=clock, weights=weights))
-        broker = await _open_broker(stack, settings)
+        broker = await stack.enter_async_context(broker_where_needed(settings))
         parts = _Parts(core, broker, retry_seconds)
         await parts.restore()
+        core.audit.tell(of_start(settings.redacted()))
         await stack.enter_async_context(in_background(parts.loops()))
         yield parts.backend()
-
-
-async def _open_broker(stack: contextlib.AsyncExitStack, settings: Settings) -> EmbeddedBroker | None:
-    if not settings.mqtt.enabled or settings.broker_configured or not settings.broker.embedded:
-        return None
-    from privface_backend.mqtt.broker import DEFAULT_BROKER_PORT, embedded_broker  # noqa: PLC0415  # amqtt costs those who have a broker
-
-    opened: EmbeddedBroker = await stack.enter_async_context(
-        embedded_broker(
-            settings.data_dir,
-            port=DEFAULT_BROKER_PORT if settings.broker.port is None else settings.broker.port,
-            port_fixed=settings.broker.port is not None,
-        )
-    )
-    return opened
 
 
 class _Parts:
@@ -130,10 +113,8 @@ class _Parts:
         settings = core.settings
         self._core: Final = core
         self._broker: Final = broker
-        self._retry_seconds: Final = retry_seconds
-        self._started: Final = asyncio.Event()
+        self._start: Final = EngineStart(core, retry_seconds)
         self._wake: Final = asyncio.Event()
-        self._camera_set: Final = asyncio.Event()
         self._bus: Final = Bus()
         self._household: Final = Household(hold=timedelta(seconds=settings.decision.hold_seconds))
         enabled = settings.mqtt.enabled and (broker is not None or settings.broker_configured)
@@ -146,7 +127,11 @@ class _Parts:
         self._showing: Final = Showing(self._link, settings, self._mqtt, core.instance_id)
         self._projection: Final = self._showing.projection
         self._cameras: Final = Cameras(on_change=self._camera_changed, on_removal=self._camera_removed)
-        self._writer: Final[Writer[Told]] = Writer("events", self._write)
+        self._states: Final = StateKeeper(core.storage, core.database, self._cameras, self._household)
+        self._advising: Final = Advising(settings, self._cameras, self._projection, self._bus)
+        self._record: Final = EventWriter(
+            gallery=core.gallery, index=core.index, storage=core.storage, log=core.events, wake=self._wake.set
+        )
         self._keeper: Final = MemoryKeeper(core.memory, core.index)
         self._intake: Final = Intake(
             recognition=core.recognition,
@@ -154,18 +139,20 @@ class _Parts:
             cameras=self._cameras,
             household=self._household,
             bus=self._bus,
-            record=self._record,
+            record=self._take_events,
             clock=core.clock,
-            settings=_visit_settings(settings, core.recognition.rules.decision),
+            settings=VisitSettings.make(settings.decision, core.recognition.rules.decision),
             strangers=self._make_strangers() if core.memory.keeps else None,
             wake=self._wake.set,
+            gate=core.audit.check,
+            learn=self._advising.advisor.take,
         )
         self._bridge: Final = self._make_bridge()
-        self._trouble: PrivFaceError | None = None
         self._services: Final = self._make_services()
-        self._dht: Final = Dht(self._services, self._started) if settings.dht.enabled else None
         self._sealed_frames: Final = self._make_sealed_listener() if settings.mqtt.sealed_frames else None
+        self._dht: Final = Dht(self._services, self._start.done) if settings.dht.enabled else None
         self._sinks: Final = self._make_sinks()
+        self._forgetting: Final = self._make_forgetting()
         core.gallery.on_change(self._take_people)
         self._bus.call(self._to_mqtt)
         self._bus.call(self._to_sinks)
@@ -182,13 +169,26 @@ class _Parts:
             for name, own in options.items()
         }
 
+    def _make_forgetting(self) -> LiveForgetting:
+        showing = self._showing
+        queues = (*showing.links, self._intake, *(() if self._dht is None else (self._dht.link,)))
+        return LiveForgetting(
+            records=self._core.records,
+            bus=self._bus,
+            queues=(*queues, *(sink for sink in self._sinks.values() if isinstance(sink, Forgets))),
+            links=showing.links,
+            shown=showing.published,
+            left_over=showing.tell_forgotten,
+            heard=showing.left_overs.heard.wait if self._mqtt.enabled else nothing_heard,
+        )
+
     def _make_bridge(self) -> Bridge | None:
         """The bridge, where cameras are set for it; not where it runs as a process of its own."""
         settings = self._core.settings
         wanted = settings.cameras or settings.bridge.topics or settings.frigate.enabled
         if settings.bridge.backend or not wanted:
             return None
-        deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition)
+        deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition, self._advising.kernel)
         mqtt = self._mqtt if self._mqtt.enabled else None
         companions = make_companions(settings, clock=self._core.clock, ended=self._intake.end_source_event)
         return Bridge(
@@ -214,11 +214,8 @@ class _Parts:
 
     async def restore(self) -> None:
         """Take over people and what was last seen of them."""
-        if kept := await self._core.storage.call(self._core.database.get_meta, _CAMERAS):
-            self._cameras.restore(json.loads(kept))
-        self._take_people()
-        if kept := await self._core.storage.call(self._core.database.get_meta, _SIGHTINGS):
-            self._household.restore(json.loads(kept))
+        await self._states.restore(self._take_people)
+        await self._advising.restore(self._core.storage, self._core.database)
         await self._keeper.load()
 
     def _make_services(self) -> Services:
@@ -240,11 +237,19 @@ class _Parts:
             storage=core.storage,
             events=core.events,
             tokens=core.tokens,
+            audit=core.audit,
             bus=self._bus,
             sealed=core.sealed,
+            calibrator=Calibrator(core),
+            face_widths=LoggedFaceWidths(core.events, core.storage),
             broker=self._link,
-            weights=self._weights,
-            trouble=lambda: self._trouble,
+            records=core.records,
+            retention=core.retention,
+            forgotten=lambda person_id, seconds: self._forgetting.wait(person_id, seconds),  # noqa: PLW0108  # made later
+            weights=self._start.weights,
+            trouble=lambda: self._start.trouble,
+            key_id=lambda: core.database.seals.protection.key_id,
+            advice=self._advising.advisor.advice,
             webhooks=lambda: getattr(self._sinks.get("webhook"), "counters", ()),
         )
 
@@ -255,87 +260,56 @@ class _Parts:
             link=self._link,
             mqtt_settings=self._mqtt,
             broker=self._broker,
-            started=self._started,
+            started=self._start.done,
         )
 
     def loops(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """The background loops by name."""
         core = self._core
-        yield "engines", self._start_engines()
+        yield "engines", self._start.run()
         yield "mqtt", self._link.run()
         yield from self._showing.loops()
         for name, sink in self._sinks.items():
             yield f"{name} sink", sink.run()
         if self._dht is not None:
             yield from self._dht.loops()
-        yield "cameras", self._keep_cameras()
-        yield "records", self._writer.run()
+        yield from self._states.loops()
+        yield "advice", self._advising.run(core.storage, core.database)
+        yield "records", self._record.run()
         yield (
             "states",
             follow_states(self._intake.pass_time, self._intake.next_due, core.clock, self._wake),
         )
         yield "visits", self._keeper.run()
-        yield "sightings", self._keep_sightings()
         yield "gallery", poll(core.gallery.poll, _POLL_SECONDS, "Reading the gallery")
-        yield (
-            "retention",
-            purge_events(
-                lambda moment: core.storage.call(core.events.purge, moment),
-                core.clock,
-                core.settings.retention.event_days,
-            ),
-        )
-        yield "memory", purge_memory(core.memory.purge, core.settings.memory.hours)
+        yield "retention", core.retention.run(core.settings.retention.purge_hours)
+        yield "forgetting", self._forgetting.run()
         if core.settings.gallery.folder is not None:
             yield "folder", self._watch(core.settings.gallery.folder)
         if self._bridge is not None:
             yield "bridge", self._bridge.run()
         if self._sealed_frames is not None:
-            yield "sealed frames", self._sealed_frames.run(self._started)
-
-    async def _start_engines(self) -> None:
-        core = self._core
-
-        async def start() -> None:
-            await fetch_weights(core.weights, weights_to_serve(core.settings, core.registry))
-            await core.start_engines()
-
-        await keep_starting(start, self._in_trouble, first_retry=self._retry_seconds)
-        self._trouble = None
-        self._started.set()
-        _LOGGER.info("Ready")
-
-    def _in_trouble(self, error: PrivFaceError) -> None:
-        self._trouble = error
+            yield "sealed frames", self._sealed_frames.run(self._start.done)
 
     async def _watch(self, folder: Path) -> None:
-        await self._started.wait()
+        await self._start.done.wait()
         core = self._core
         async for result in watch_folder(
             folder, core.gallery, core.recognition.represent, prune=core.settings.gallery.prune
         ):
+            core.audit.tell(of_picture(result, By.FOLDER))
             if result.error is not None:
                 _LOGGER.warning("A picture in the watched folder was refused: %s", result.error.code)
 
-    def _record(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]]) -> None:
-        self._writer.put(tuple((event, reasons.get(event.event_id)) for event in events))
-        self._wake.set()
-
-    async def _write(self, told: Sequence[Told]) -> None:
-        await self._core.gallery.poll()
-        await self._core.storage.call(self._append, told)
-
-    def _append(self, told: Sequence[Told]) -> None:
-        # A frame that was looked at while a person was forgotten must not bring them back.
-        people = self._core.index.snapshot.names
-        kept = [(event, why) for event, why in told if event.person_id is None or event.person_id in people]
-        reasons = {event.event_id: only_people(why, people) for event, why in kept if why is not None}
-        self._core.events.extend((event for event, _ in kept), reasons)
+    def _take_events(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]]) -> None:
+        self._record(events, reasons)
+        for event in events:
+            self._core.audit.tell(decision(event))
 
     def _take_people(self) -> None:
         people = self._core.index.snapshot.people
         self._household.set_people({person.id: person.name for person in people})
-        self._projection.set_people(people)
+        self._forgetting.take_people(people, lambda: self._projection.set_people(people))
         self._bus.tell(Message(StreamMessage.PEOPLE, {"people": [person.to_dict() for person in people]}))
         self._intake.tell_states()
         self._wake.set()
@@ -357,65 +331,13 @@ class _Parts:
         self._projection.show_camera_settings(camera)
         if not camera.enabled:
             self._intake.drop_visits(camera.name)
-        self._camera_set.set()
+        self._states.note_cameras()
 
     def _camera_removed(self, name: str) -> None:
+        self._advising.forget(name)
         self._projection.forget_camera(name)
-        self._camera_set.set()
-
-    async def _keep_cameras(self) -> None:
-        """Keep which cameras there are and how they are set, so that one that was switched off stays off."""
-        kept = self._cameras.settings()
-
-        async def keep() -> None:
-            nonlocal kept
-            self._camera_set.clear()
-            if (settings := self._cameras.settings()) != kept:
-                try:
-                    await self._core.storage.call(
-                        self._core.database.set_meta, _CAMERAS, json.dumps(settings), secret=True
-                    )
-                except PrivFaceError as error:
-                    _LOGGER.warning("The cameras' settings are not kept: %s", error.message)
-                kept = settings
-
-        try:
-            while True:
-                await self._camera_set.wait()
-                await keep()
-        finally:
-            await keep()
-
-    async def _keep_sightings(self) -> None:
-        """Keep where everybody was last seen, so that a restart changes nobody's presence."""
-        kept = ""
-
-        async def keep() -> None:
-            nonlocal kept
-            if (sightings := json.dumps(self._household.keep())) != kept:
-                await self._core.storage.call(self._core.database.set_meta, _SIGHTINGS, sightings, secret=True)
-                kept = sightings
-
-        try:
-            await poll(keep, _KEEP_SECONDS, "Keeping who is where")
-        finally:
-            with contextlib.suppress(PrivFaceError):
-                await keep()
+        self._states.note_cameras()
 
     async def _command(self, command: Command) -> None:
-        self._projection.follow(command, self._cameras)
-
-    def _weights(self) -> Mapping[str, str]:
-        names = weights_to_serve(self._core.settings, self._core.registry)
-        return {name: str(self._core.weights.status(name)) for name in names}
-
-
-def _visit_settings(settings: Settings, rules: DecisionRules) -> VisitSettings:
-    decision = settings.decision
-    return VisitSettings(
-        rules=VisitRules(decision=rules),
-        timing=VisitTiming(
-            settle=timedelta(seconds=decision.settle_seconds), gap=timedelta(seconds=decision.gap_seconds)
-        ),
-        lifetime=timedelta(seconds=decision.event_seconds),
-    )
+        if (camera := self._projection.follow(command, self._cameras)) is not None:
+            self._core.audit.tell(of_command(camera, isinstance(command, SetEnabled)))

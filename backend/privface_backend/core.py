@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from privface_backend.audit.auditor import Auditor, open_audit
+from privface_backend.audit.keys import remember_key
 from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Contract
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
+from privface_backend.evaluation import CACHE_FOLDER
+from privface_backend.evaluation.cache import FolderCache
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.memory import MemoryService
-from privface_backend.gallery.service import GalleryService
+from privface_backend.gallery.records import Records
+from privface_backend.gallery.retention import Keeping, RetentionService
+from privface_backend.gallery.service import EnrollmentRules, GalleryService
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.lane import Lane, open_lane
@@ -25,12 +31,14 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protection.keys import KeyStore
 from privface_backend.protection.settings import open_keys
-from privface_backend.protocol import ErrorCode, Privacy
+from privface_backend.protocol import ErrorCode
 from privface_backend.sealed.contracts import SealedContracts
 from privface_backend.settings import Settings
 from privface_backend.settings_sections import EngineSettings
 from privface_backend.storage.database import Database, StorageThread
+from privface_backend.storage.erasures import Erasures
 from privface_backend.storage.events import EventLog
+from privface_backend.storage.retention import Retention
 from privface_backend.storage.tokens import TokenStore
 
 
@@ -71,11 +79,11 @@ def _make_engines(settings: EngineSettings, weights: Weights, registry: Registry
 
 def weights_to_serve(settings: Settings, registry: Registry) -> tuple[str, ...]:
     """The names, in the weights store, of what a backend needs; nothing where it is sealed."""
-    return () if settings.privacy.sealed else needed_weights(settings.engines, registry)
+    return () if settings.privacy.sealed else needed_weights(settings.engines, registry, settings.methods)
 
 
-def needed_weights(settings: EngineSettings, registry: Registry) -> tuple[str, ...]:
-    """The names, in the weights store, of what the set engines need."""
+def needed_weights(settings: EngineSettings, registry: Registry, methods: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names, in the weights store, of what the set engines need, and the methods of anonymizing."""
     wanted = (
         (EngineKind.DETECTOR, settings.detector),
         (EngineKind.ALIGNER, settings.aligner),
@@ -83,11 +91,13 @@ def needed_weights(settings: EngineSettings, registry: Registry) -> tuple[str, .
     )
     specs = [registry.spec(kind, name) for kind, name in wanted]
     tensorflow = settings.backend == "tensorflow"
-    return tuple(
+    specs += [registry.spec(EngineKind.ANONYMIZER, method) for method in methods]
+    names = (
         str(spec.arguments["tensorflow_weights"]) if tensorflow and "tensorflow_weights" in spec.arguments else name
         for spec in specs
         for name in spec.weights
     )
+    return tuple(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +112,11 @@ class Core:
     storage: StorageThread
     events: EventLog
     tokens: TokenStore
+    audit: Auditor
     gallery: GalleryService
     memory: MemoryService
+    records: Records
+    retention: RetentionService
     index: GalleryIndex
     lane: Lane
     recognition: Recognition
@@ -145,12 +158,27 @@ async def open_core(
     async with StorageThread() as storage, open_lane(settings.pipeline.waiting) as lane:
         keys = open_keys(settings.protection)
         database = await storage.call(Database, settings.data_dir / "privface.db", keys)
+        audit_key = database.seals.protection.derive("audit")
+        former = await storage.call(remember_key, database, audit_key)
+        audit = open_audit(settings.data_dir, database, settings.audit, clock, key=audit_key, former=former)
         try:
             context = EngineContext(weights=weights, options={"database": database})
             store = await storage.call(registry.create, EngineKind.GALLERY, "sqlite", context)
             events = EventLog(database)
             index = GalleryIndex()
-            gallery = GalleryService(store=store, storage=storage, index=index, clock=clock, events=events)
+            erasures = Erasures(database)
+            gallery = GalleryService(
+                store=store,
+                storage=storage,
+                index=index,
+                clock=clock,
+                events=events,
+                erasures=erasures,
+                clear_caches=FolderCache(settings.data_dir / CACHE_FOLDER).clear,
+                rules=EnrollmentRules(
+                    require_consent=settings.enrollment.require_consent, folder=settings.gallery.folder
+                ),
+            )
             await gallery.poll()
             memory = MemoryService(
                 gallery=gallery,
@@ -161,17 +189,20 @@ async def open_core(
                 clock=clock,
                 keeping=timedelta(hours=settings.memory.hours),
             )
-            recognition = Recognition(
-                lane,
-                index,
-                _rules(settings),
-                lambda: Process(
-                    engines=load_engines(settings.engines, weights, registry),
-                    bar=QualityBar(smallest=settings.decision.smallest_face),
-                    longest=settings.pipeline.working_size,
-                    require_client=settings.privacy.require_client,
-                ),
+            records = Records(
+                gallery=gallery, store=store, storage=storage, events=events, erasures=erasures, clock=clock
             )
+            retention = RetentionService(
+                retention=Retention(database),
+                storage=storage,
+                memory=memory,
+                keeping=Keeping(
+                    events=timedelta(days=settings.retention.event_days),
+                    nameless=timedelta(days=settings.retention.nameless_days),
+                ),
+                clock=clock,
+            )
+            recognition = _make_recognition(settings, lane, index, weights, registry)
             yield Core(
                 settings=settings,
                 registry=registry,
@@ -181,8 +212,11 @@ async def open_core(
                 storage=storage,
                 events=events,
                 tokens=TokenStore(database),
+                audit=audit,
                 gallery=gallery,
                 memory=memory,
+                records=records,
+                retention=retention,
                 index=index,
                 lane=lane,
                 recognition=recognition,
@@ -197,7 +231,25 @@ async def open_core(
                 clock=clock,
             )
         finally:
+            await audit.aclose()
             await storage.call(database.close)
+
+
+def _make_recognition(
+    settings: Settings, lane: Lane, index: GalleryIndex, weights: WeightsStore, registry: Registry
+) -> Recognition:
+    return Recognition(
+        lane,
+        index,
+        _rules(settings),
+        lambda: Process(
+            engines=load_engines(settings.engines, weights, registry),
+            bar=QualityBar(smallest=settings.decision.smallest_face),
+            longest=settings.pipeline.working_size,
+            require_client=settings.privacy.require_client,
+            check_claims=settings.privacy.check_claims,
+        ),
+    )
 
 
 def _rules(settings: Settings) -> RecognitionRules:
@@ -206,7 +258,7 @@ def _rules(settings: Settings) -> RecognitionRules:
             bytes=settings.pipeline.picture_megabytes * 1024 * 1024,
             pixels=settings.pipeline.picture_megapixels * 1_000_000,
         ),
-        default_privacy=Privacy(method=settings.privacy.method, parameter=settings.privacy.parameter),
+        default_privacy=settings.privacy.default,
         ladder=settings.privacy.ladder,
         decision=DecisionRules(
             naming=Naming(settings.decision.naming), caution=settings.decision.caution, margin=settings.decision.margin

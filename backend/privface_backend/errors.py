@@ -29,6 +29,14 @@ class PrivFaceError(Exception):
         self.allowed = allowed
         self.details: Mapping[str, object] = details or {}
 
+    @property
+    def explanation(self) -> str:
+        """The message, and what is allowed, as sentences."""
+        if self.allowed is None:
+            return self.message
+        stop = "" if self.message.endswith((".", "!", "?")) else "."
+        return f"{self.message}{stop} Allowed: {self.allowed}"
+
     def to_dict(self) -> dict[str, object]:
         """The error as it goes out: ``{"code", "message", "allowed"?, "details"?}``."""
         out: dict[str, object] = {"code": self.code.value, "message": self.message}
@@ -81,10 +89,13 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.PERSON_NOT_FOUND: 404,
     ErrorCode.PERSON_EXISTS: 409,
     ErrorCode.BAD_NAME: 400,
+    ErrorCode.CONSENT_MISSING: 409,
     ErrorCode.FACE_NOT_FOUND: 404,
     ErrorCode.EVENT_NOT_FOUND: 404,
     ErrorCode.STRANGER_NOT_FOUND: 404,
     ErrorCode.VISIT_NOT_FOUND: 410,
+    ErrorCode.TOO_FEW_FACES: 422,
+    ErrorCode.NOT_CALIBRATED: 409,
     ErrorCode.CONTRACT_MISMATCH: 409,
     ErrorCode.ENGINE_UNKNOWN: 400,
     ErrorCode.ENGINE_MISSING: 501,
@@ -96,9 +107,11 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.SUPERSEDED: 409,
     ErrorCode.STORAGE_FULL: 507,
     ErrorCode.STORAGE_FAILED: 500,
+    ErrorCode.AUDIT_FAILED: 503,
     ErrorCode.GALLERY_CORRUPT: 500,
     ErrorCode.GALLERY_TOO_NEW: 500,
     ErrorCode.KEY_MISSING: 503,
+    ErrorCode.LOCKED: 503,
     ErrorCode.SETTINGS_INVALID: 500,
     ErrorCode.PORT_IN_USE: 500,
     ErrorCode.BROKER_UNREACHABLE: 502,

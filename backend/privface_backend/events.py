@@ -35,6 +35,14 @@ class Listener(Generic[T]):
             await self._wake.wait()
         return self._items.popleft()
 
+    def drop(self, unwanted: Callable[[T], bool]) -> int:
+        """Forget those of what waits that are ``unwanted``. How many there were."""
+        kept = [item for item in self._items if not unwanted(item)]
+        dropped = len(self._items) - len(kept)
+        self._items.clear()
+        self._items.extend(kept)
+        return dropped
+
     def clear(self) -> None:
         """Forget what waits, for a listener that looks at the whole state again."""
         self._items.clear()
@@ -83,6 +91,10 @@ class Bus:
             listener.put(message)
         for callback in self._callbacks:
             callback(message)
+
+    def drop(self, unwanted: Callable[[Message], bool]) -> int:
+        """Forget those of what waits for listeners that are ``unwanted``. How many there were."""
+        return sum(listener.drop(unwanted) for listener in self._listeners)
 
     @property
     def listening(self) -> int:

@@ -19,8 +19,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from privface_backend.app import Backend, open_backend
+from privface_backend.audit.entries import By
+from privface_backend.audit.telling import of_key
 from privface_backend.discovery.addresses import Listening, announced_addresses, url_towards
 from privface_backend.errors import PrivFaceError
+from privface_backend.handover import wait_for_key
 from privface_backend.mqtt.discovery import keep_telling
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.application import create_application
@@ -102,11 +105,30 @@ async def serve(settings: Settings) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with run_server(settings) as (backend, run):
-        first = await backend.core.storage.call(backend.core.tokens.ensure_first, besides=RUN_TOKEN)
-        say_hello(run, first, settings.data_dir)
+    opened = await wait_for_key(settings, stop, say_locked, _listen)
+    if opened is None:
+        return
+    async with run_server(opened.settings) as (backend, run):
+        first = await backend.core.storage.call(
+            backend.core.tokens.ensure_first, besides=RUN_TOKEN, text=opened.first_token
+        )
+        if first is not None:
+            backend.core.audit.tell(of_key("first_token", By.SERVICE))
+        say_hello(run, None if opened.first_token else first, settings.data_dir)
         await stop.wait()
         _LOGGER.info("Stopping")
+
+
+def say_locked(port: int, first: str | None) -> None:
+    """Say on the terminal that the key is awaited, and the first token the one time that it can be read."""
+    lines = [f"PrivFace waits on port {port} for its master key, from Home Assistant or PUT /api/v1/key."]
+    print("\n".join((*lines, *_shown_once(first))), flush=True)  # noqa: T201  # as in say_hello
+
+
+def _shown_once(token: str | None) -> list[str]:
+    if token is None:
+        return []
+    return ["", "Your token, shown this once (keep it; `privface token create` makes others):", f"  {token}", ""]
 
 
 def say_hello(run: dict[str, Any], first: str | None, data_dir: Path) -> None:
@@ -114,9 +136,7 @@ def say_hello(run: dict[str, Any], first: str | None, data_dir: Path) -> None:
     lines = [f"PrivFace listens on {run['url']}  (to try it: {run['url']}/api/v1/docs)", f"Data directory: {data_dir}"]
     if run["mqtt"] is not None:
         lines.append(f"MQTT: {run['mqtt']['host']}:{run['mqtt']['port']}, events on {run['mqtt']['event_topic']}")
-    if first is not None:
-        lines += ["", "Your token, shown this once (keep it; `privface token create` makes others):", f"  {first}", ""]
-    print("\n".join(lines), flush=True)  # noqa: T201  # the service's one word to the terminal
+    print("\n".join((*lines, *_shown_once(first))), flush=True)  # noqa: T201  # the service's one word to the terminal
 
 
 @contextlib.asynccontextmanager
@@ -126,7 +146,10 @@ async def _run_token(backend: Backend) -> AsyncIterator[str]:
 
     def renew() -> str:
         revoke()
-        return tokens.create(RUN_TOKEN, (Scope.ADMIN,))
+        token = tokens.create(RUN_TOKEN, (Scope.ADMIN,))
+        made = tokens.verify(token)
+        backend.core.audit.tell(of_key("run_token", By.SERVICE, None if made is None else made.id))
+        return token
 
     def revoke() -> None:
         for info in tokens.list():

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import os
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -26,22 +26,27 @@ from privface_backend.bridge.settings import (
     MOST_CAMERAS,
     BridgeSettings,
     CameraFeed,
+    target_rule,
 )
+from privface_backend.domain.camera_address import read_allowed_address
 from privface_backend.domain.cameras import camera_name_problem
 from privface_backend.domain.decision import Naming
+from privface_backend.domain.privacy import CLEAR_METHOD, epsilon_problem, sensitivity_problem
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protection.settings import ProtectionSettings, SealedSettings
-from privface_backend.settings_file import ANY, GivenSettings, Name, between, one_of, read_settings_file
+from privface_backend.settings_file import ANY, GivenSettings, Name, between, each, one_of, read_settings_file
 from privface_backend.settings_push import DhtSettings, WebhookSettings
 from privface_backend.settings_sections import (
     AncestorSettings,
+    AuditSettings,
     BrokerSettings,
     DecisionSettings,
     DiscoverySettings,
     DropInSettings,
     EngineSettings,
+    EnrollmentSettings,
     GallerySettings,
     LinkSettings,
     LogSettings,
@@ -71,6 +76,7 @@ class Settings:
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     gallery: GallerySettings = field(default_factory=GallerySettings)
+    enrollment: EnrollmentSettings = field(default_factory=EnrollmentSettings)
     decision: DecisionSettings = field(default_factory=DecisionSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
@@ -85,10 +91,17 @@ class Settings:
     memory: MemorySettings = field(default_factory=MemorySettings)
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
     sealed: SealedSettings = field(default_factory=SealedSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     log: LogSettings = field(default_factory=LogSettings)
     cameras: Mapping[str, CameraFeed] = field(default_factory=lambda: MappingProxyType({}))
     bridge: BridgeSettings = field(default_factory=BridgeSettings)
     broker_configured: bool = False
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that frames are anonymized with, the cameras' own too."""
+        own = (feed.method for feed in self.cameras.values() if feed.method is not None)
+        return tuple(dict.fromkeys((self.privacy.method, *own)))
 
     def redacted(self) -> dict[str, Any]:
         """The settings as plain data, secrets replaced by stars."""
@@ -165,12 +178,24 @@ def _socket_address(text: str) -> str:
     return text
 
 
+def _allowed_by(problem_of: Callable[[object], str | None]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if (problem := problem_of(value)) is not None:
+            raise vol.Invalid(f"expected {problem.partition(': ')[2]}")
+        return value
+
+    return check
+
+
 # What a value must satisfy beyond its type; the type itself comes from the dataclass.
 _CHECKS: Final[Mapping[Name, Any]] = {
     ("server", "port"): between(0, 65535),
     ("server", "body_megabytes"): between(1, 4096),
     ("engines", "backend"): one_of("onnx", "tensorflow", "pytorch"),
     ("privacy", "ladder"): _ladder,
+    ("privacy", "target"): target_rule,
+    ("privacy", "epsilon"): _allowed_by(epsilon_problem),
+    ("privacy", "sensitivity"): _allowed_by(sensitivity_problem),
     ("pipeline", "working_size"): between(160, 3840),
     ("pipeline", "waiting"): between(1, 1000),
     ("pipeline", "picture_megabytes"): between(1, 1024),
@@ -187,6 +212,7 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("decision", "hold_seconds"): between(1, 86400),
     ("broker", "port"): between(0, 65535),
     ("discovery", "url"): _web_address,
+    ("links", "allow"): each(read_allowed_address),
     ("links", "seconds"): between(1, 3600),
     ("frigate", "url"): _web_address,
     ("frigate", "interval"): between(0.1, 600),
@@ -197,7 +223,12 @@ _CHECKS: Final[Mapping[Name, Any]] = {
     ("dht", "waiting"): between(1, 1000),
     ("dht", "outbox"): between(1, 10_000),
     ("retention", "event_days"): between(0, 3650),
+    ("retention", "unknown_days"): between(0, 3650),
+    ("retention", "purge_hours"): between(1, 168),
     ("memory", "hours"): between(0, 720),
+    ("audit", "megabytes"): between(1, 1024),
+    ("audit", "days"): between(1, 3650),
+    ("audit", "files"): between(2, 1000),
     ("log", "level"): one_of("debug", "info", "warning", "error"),
     ("bridge", "backend"): _web_address,
     **BRIDGE_CHECKS,
@@ -311,7 +342,7 @@ def _engine_problems(settings: Settings, given: Mapping[Name, Any]) -> Iterator[
     privacy = settings.privacy
     if privacy.method not in (methods := registry.names(EngineKind.ANONYMIZER)):
         yield ("privacy", "method"), f"expected one of {', '.join(methods)}"
-    elif (privacy.method, privacy.parameter) != (PrivacySettings().method, PrivacySettings().parameter):
+    elif (privacy.method, privacy.parameter) != ((usual := PrivacySettings()).method, usual.parameter):
         context = EngineContext(weights=WeightsStore(settings.models_dir))
         try:
             registry.create(EngineKind.ANONYMIZER, privacy.method, context).validate(privacy.parameter)
@@ -339,14 +370,18 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
         if problem := camera_name_problem(name):
             yield key, f"expected another name: {problem}"
         if feed.frigate is not None and not settings.frigate.enabled:
-            yield key, "frigate: needs frigate.enabled: true, and where Frigate is"
+            yield (*key, "frigate"), "needs frigate.enabled: true, and where Frigate is"
         if method not in methods:
-            yield key, f"method: expected one of {', '.join(methods)}"
+            yield (*key, "method"), f"expected one of {', '.join(methods)}"
             continue
-        try:
-            registry.create(EngineKind.ANONYMIZER, method, context).validate(parameter)
-        except PrivFaceError as error:
-            yield key, f"parameter: {error.message} Allowed: {error.allowed}"
+        if feed.adaptive and method == CLEAR_METHOD:
+            yield (*key, "adaptive"), "needs another method than none"
+        anonymizer = registry.create(EngineKind.ANONYMIZER, method, context)
+        for option, value in (("parameter", parameter), *feed.limits()):
+            try:
+                anonymizer.validate(value)
+            except PrivFaceError as error:
+                yield (*key, option), error.explanation
 
 
 def sealed_problems(settings: Settings) -> Iterator[tuple[Name, str]]:

@@ -8,7 +8,8 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -34,6 +35,12 @@ ENVIRONMENT_PREFIX: Final = "PRIVFACE_"
 NOT_SETTINGS: Final = frozenset(
     {"PRIVFACE_CONFIG", "PRIVFACE_TOKEN", "PRIVFACE_EXTRAS", "PRIVFACE_PYTHON", "PRIVFACE_BIND"}
 )
+# A section, a camera's name or an entry's number, its key.
+_DEEPEST: Final = 3
+_TOML_PART: Final = r"""[\w-]+|"[^"]*"|'[^']*'"""
+_TOML_NAME: Final = rf"(?P<name>(?:{_TOML_PART})(?:\s*\.\s*(?:{_TOML_PART}))*)"
+_TOML_HEADER: Final = re.compile(rf"\s*\[(?P<entry>\[)?\s*{_TOML_NAME}\s*\]")
+_TOML_KEY: Final = re.compile(rf"\s*{_TOML_NAME}\s*=")
 _TEXTS: Final = (str, str | None, Path, Path | None)
 
 
@@ -82,12 +89,19 @@ def _read_yaml(text: str, name: str) -> tuple[Any, list[tuple[Name, int]]]:
 
 
 def _yaml_lines(node: Any, section: Name) -> typing.Iterator[tuple[Name, int]]:
+    """The line of each key and of each entry of a list, which is called by its number; no deeper than settings lie."""
+    if len(section) >= _DEEPEST:
+        return
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = (*section, str(key.value))
             yield name, key.start_mark.line + 1
-            if not section:
-                yield from _yaml_lines(value, name)
+            yield from _yaml_lines(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value, start=1):
+            name = (*section, str(number))
+            yield name, value.start_mark.line + 1
+            yield from _yaml_lines(value, name)
 
 
 def _read_toml(text: str, name: str) -> tuple[Any, list[tuple[Name, int]]]:
@@ -99,13 +113,22 @@ def _read_toml(text: str, name: str) -> tuple[Any, list[tuple[Name, int]]]:
         raise SettingsError([f"{name}: not TOML: a value that can't be read"]) from None
     lines: dict[Name, int] = {}
     section: Name = ()
+    entries: Counter[Name] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
-            section = tuple(header[1].split("."))
+        if header := _TOML_HEADER.match(line):
+            section = _toml_name(header["name"])
+            if header["entry"]:
+                entries[section] += 1
+                lines.setdefault(section, number)
+                section = (*section, str(entries[section]))
             lines.setdefault(section, number)
-        elif key := re.match(r"\s*([\w.-]+)\s*=", line):
-            lines.setdefault((*section, *key[1].split(".")), number)
+        elif key := _TOML_KEY.match(line):
+            lines.setdefault((*section, *_toml_name(key["name"])), number)
     return data, list(lines.items())
+
+
+def _toml_name(text: str) -> Name:
+    return tuple(part.strip("\"'") for part in re.findall(_TOML_PART, text))
 
 
 def _flatten(data: Mapping[Any, Any]) -> dict[Name, Any]:
@@ -152,6 +175,8 @@ class GivenSettings:
         for name, value in file.values.items():
             at = file.lines.get(name, file.lines.get(name[:1]))
             self.take(name, value, label if at is None else f"{label}, line {at}")
+            inner = {place: line for place, line in file.lines.items() if place[: len(name)] == name}
+            self.origins.update({place: f"{label}, line {line}" for place, line in inner.items()})
 
     def take_environment(self, environment: Mapping[str, str]) -> None:
         """Take the variables that are settings; an empty one counts as not set."""
@@ -167,10 +192,15 @@ class GivenSettings:
 
     def take(self, name: Name, value: Any, origin: str) -> None:
         self.values[name] = value
+        # What came before may have had places inside of it.
+        self.origins = {place: known for place, known in self.origins.items() if place[: len(name)] != name}
         self.origins[name] = origin
 
     def refuse(self, name: Name, text: str) -> None:
-        self.problems.append(f"{self.origins.get(name, 'the settings')}: {'.'.join(name)}: {text}")
+        """Say what is wrong with a setting, or with what lies inside of one: ``("cameras", "door", "frames")``."""
+        places = (name[:length] for length in range(len(name), 0, -1))
+        origin = next((self.origins[place] for place in places if place in self.origins), "the settings")
+        self.problems.append(f"{origin}: {'.'.join(name)}: {text}")
 
     def check(self) -> None:
         """Turn each value into its setting's type; refuse, and leave out, what can't be."""
@@ -183,8 +213,8 @@ class GivenSettings:
             try:
                 self.values[name] = vol.Schema(type_rule(annotation, self.rules.get(name)))(value)
             except vol.MultipleInvalid as invalid:
-                for text in dict.fromkeys(_with_path(error) for error in invalid.errors):
-                    self.refuse(name, text)
+                for place, text in dict.fromkeys((_place(error), str(error.msg)) for error in invalid.errors):
+                    self.refuse((*name, *place), text)
 
     def _type(self, name: Name) -> Any:
         return self.types.get(name) or self.types.get((*name[:-1], ANY))
@@ -193,7 +223,8 @@ class GivenSettings:
         if any(known[:1] == name for known in self.types):
             return "expected a section with settings"
         written = ".".join(name).replace("_", ".")
-        names = {".".join(known).replace("_", "."): ".".join(known) for known in self.types}
+        all_names = (".".join((*known[:-1], name[-1]) if known[-1] == ANY else known) for known in self.types)
+        names = {known.replace("_", "."): known for known in all_names}
         near = difflib.get_close_matches(written, names, n=1, cutoff=0.8)
         return "no such setting" + (f"; did you mean {names[near[0]]}?" if near else "")
 
@@ -207,12 +238,9 @@ def type_rule(annotation: Any, check: Any = None) -> Any:
     return rule if check is None else vol.All(rule, check)
 
 
-def _with_path(error: vol.Invalid) -> str:
-    """What is wrong, and where inside of a nested setting; entries of a list are counted from 1."""
-    if all(isinstance(place, int) for place in error.path):
-        return str(error.msg)
-    places = (f"entry {place + 1}" if isinstance(place, int) else str(place) for place in error.path)
-    return f"{': '.join(places)}: {error.msg}"
+def _place(error: vol.Invalid) -> Name:
+    """Where inside of a setting something is wrong; entries of a list are counted from 1."""
+    return tuple(str(place + 1 if isinstance(place, int) else place) for place in error.path)
 
 
 def _nested_rule(kind: type[Any]) -> Any:
@@ -224,13 +252,18 @@ def _nested_rule(kind: type[Any]) -> Any:
         needed = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
         marker = vol.Required(item.name, msg="is missing") if needed else vol.Optional(item.name)
         keys[marker] = type_rule(hints[item.name], item.metadata.get(RULE))
-    keys[vol.Extra] = _refuse_key(tuple(hints))
     shape = vol.Schema(keys)
 
     def read(value: Any) -> Any:
         if not isinstance(value, Mapping):
             raise vol.Invalid(f"expected settings, of {', '.join(hints)}")
-        values = shape({str(key): item for key, item in value.items() if item is not None})
+        given = {str(key): item for key, item in value.items()}
+        problems = [vol.Invalid(_unknown_key(key, hints), path=[key]) for key in given if key not in hints]
+        values = _collect(
+            problems, shape, {key: item for key, item in given.items() if key in hints and item is not None}
+        )
+        if problems:
+            raise vol.MultipleInvalid(problems)
         try:
             return kind(**values)
         except ValueError as error:
@@ -239,11 +272,33 @@ def _nested_rule(kind: type[Any]) -> Any:
     return read
 
 
-def _refuse_key(known: tuple[str, ...]) -> Any:
-    def refuse(_value: Any) -> Any:
-        raise vol.Invalid(f"no such setting; there are {', '.join(known)}")
+def _unknown_key(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"no such setting; did you mean {near[0]}?" if near else f"no such setting; there are {', '.join(known)}"
 
-    return refuse
+
+def _list_rule(item: Any) -> Any:
+    """The rule for a list, each entry of which is looked at."""
+    entry = vol.Schema(item)
+
+    def read(values: list[Any]) -> tuple[Any, ...]:
+        problems: list[vol.Invalid] = []
+        read = tuple(_collect(problems, entry, value, [place]) for place, value in enumerate(values))
+        if problems:
+            raise vol.MultipleInvalid(problems)
+        return read
+
+    return read
+
+
+def _collect(problems: list[vol.Invalid], rule: vol.Schema, value: Any, path: Sequence[int] = ()) -> Any:
+    """What ``rule`` makes of a value that is found at ``path``; what is wrong with it goes to ``problems``."""
+    try:
+        return rule(value)
+    except vol.MultipleInvalid as invalid:
+        invalid.prepend(list(path))
+        problems.extend(invalid.errors)
+        return None
 
 
 def _plain_rule(annotation: Any) -> Any:
@@ -251,7 +306,7 @@ def _plain_rule(annotation: Any) -> Any:
         return _nested_rule(annotation)
     if typing.get_origin(annotation) is tuple:
         item = type_rule(typing.get_args(annotation)[0])
-        return vol.All(vol.Any(list, msg="expected a list, such as [a, b]"), [item], vol.Coerce(tuple))
+        return vol.All(vol.Any(list, msg="expected a list, such as [a, b]"), _list_rule(item))
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         # YAML reads the version 5 as a number.
         return vol.All(vol.Coerce(str), one_of(*(member.value for member in annotation)), vol.Coerce(annotation))
@@ -260,6 +315,24 @@ def _plain_rule(annotation: Any) -> Any:
 
 def _without_none(annotation: Any) -> Any:
     return next(argument for argument in typing.get_args(annotation) if argument is not type(None))
+
+
+def each(check: Callable[[str], object]) -> Any:
+    """The rule for a list of texts, each of which ``check`` looks at; what it raises as ``ValueError`` is what is wrong
+    with it."""
+
+    def look(values: tuple[str, ...]) -> tuple[str, ...]:
+        problems = []
+        for place, value in enumerate(values):
+            try:
+                check(value)
+            except ValueError as error:
+                problems.append(vol.Invalid(str(error), path=[place]))
+        if problems:
+            raise vol.MultipleInvalid(problems)
+        return values
+
+    return look
 
 
 def one_of(*allowed: str) -> Any:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privface_backend.domain.frames import WORKING_SIZE
-from privface_backend.domain.privacy import LADDER
-from privface_backend.protocol import DEFAULT_PORT
+from privface_backend.domain.privacy import EPSILON, LADDER, SENSITIVITY
+from privface_backend.domain.strength_advice import DEFAULT_TARGET
+from privface_backend.protocol import DEFAULT_PORT, Privacy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +33,25 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacySettings:
-    """How a frame is anonymized that came clear, and at which strengths r enrollment makes templates. ``sealed``: no
-    picture is taken at all, only what a user side sealed."""
+    """How a frame is anonymized that came clear, and at which strengths r enrollment makes templates. ``epsilon``,
+    ``sensitivity``: of a method that adds noise; ``check_claims``: see that frames are what their cards say;
+    ``target``: the r that cameras are advised for the near faces; 0: nothing is advised; ``sealed``: no picture is
+    taken at all, only what a user side sealed."""
 
     method: str = "gaussian"
     parameter: int = 17
+    epsilon: float = EPSILON
+    sensitivity: int = SENSITIVITY
     require_client: bool = False
+    check_claims: bool = True
     ladder: tuple[float, ...] = LADDER
     sealed: bool = False
+    target: float = DEFAULT_TARGET
+
+    @property
+    def default(self) -> Privacy:
+        """How a frame is anonymized whose card says nothing."""
+        return Privacy(method=self.method, parameter=self.parameter, epsilon=self.epsilon, sensitivity=self.sensitivity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +72,13 @@ class GallerySettings:
 
     folder: Path | None = None
     prune: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentSettings:
+    """Who may be enrolled. ``require_consent``: only who has a consent on record."""
+
+    require_consent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +146,17 @@ class DropInSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
-    """How long events are kept."""
+    """How long events are kept. ``unknown_days``: those that name nobody, None: as long as the others;
+    ``purge_hours``: how often what is too old is removed."""
 
     event_days: int = 30
+    unknown_days: int | None = None
+    purge_hours: int = 24
+
+    @property
+    def nameless_days(self) -> int:
+        """How long events that name nobody are kept."""
+        return self.event_days if self.unknown_days is None else self.unknown_days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +164,17 @@ class MemorySettings:
     """How long a visit's templates are kept, for strangers who come back and for corrections; 0: not at all."""
 
     hours: float = 24.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """The audit log. ``megabytes``: of one file; ``days``: how long lines are kept, in at most ``files`` files;
+    ``required``: an act whose line can't be written is refused."""
+
+    megabytes: int = 8
+    days: int = 365
+    files: int = 100
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import logging
 import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -23,8 +23,6 @@ _LOGGER: Final = logging.getLogger(__name__)
 FIRST_RETRY: Final = 10.0
 _LAST_RETRY: Final = 300.0
 _LONGEST_NAP: Final = 3600.0
-_DAY: Final = 86400.0
-_HOUR: Final = 3600.0
 _UNWRITTEN: Final = 10_000
 
 
@@ -131,28 +129,6 @@ async def poll(work: Callable[[], Awaitable[object]], seconds: float, what: str)
             if failed:
                 _LOGGER.info("%s works again", what)
             failed = False
-
-
-async def purge_events(purge: Callable[[datetime], Awaitable[int]], clock: Callable[[], datetime], days: int) -> None:
-    """Remove events older than ``days``, now and every day; 0 days keeps none longer than a day's run."""
-    while True:
-        try:
-            await purge(clock() - timedelta(days=days))
-        except PrivFaceError as error:
-            _LOGGER.warning("Old events can't be removed: %s", error.message)
-        await asyncio.sleep(_DAY)
-
-
-async def purge_memory(purge: Callable[[], Awaitable[object]], hours: float) -> None:
-    """Forget the visits and strangers whose time of ``hours`` is over: now and every hour, more often where they are
-    kept for less than ten."""
-    seconds = min(_HOUR, max(60.0, hours * _HOUR / 10))
-    while True:
-        try:
-            await purge()
-        except PrivFaceError as error:
-            _LOGGER.warning("What is remembered of visits can't be removed: %s", error.message)
-        await asyncio.sleep(seconds)
 
 
 Told = tuple[Event, dict[str, Any] | None]

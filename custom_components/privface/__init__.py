@@ -10,7 +10,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.typing import ConfigType
 
-from . import issues
+from . import calibration, issues
 from .actions import async_register_actions
 from .api import PrivFaceClient, StreamRules
 from .const import CONF_PARAMETER, CONF_RECOGNITION, DOMAIN, SUBENTRY_CAMERA
@@ -67,12 +67,14 @@ async def async_unload_entry(hass: HomeAssistant, entry: PrivFaceConfigEntry) ->
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         issues.async_clear(hass, entry)
+        calibration.async_clear(hass, entry)
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: PrivFaceConfigEntry) -> None:
     """Take the entry's repairs back."""
     issues.async_clear(hass, entry)
+    calibration.async_clear(hass, entry, dismissed=True)
 
 
 async def async_remove_config_entry_device(

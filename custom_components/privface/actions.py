@@ -16,7 +16,6 @@ from homeassistant.util.json import JsonValueType
 
 from .anonymize import AnonymizationError, AnonymizedPicture, anonymize, anonymize_versions
 from .api import (
-    AppliedBy,
     ClientError,
     ErrorCode,
     FrameCard,
@@ -26,11 +25,12 @@ from .api import (
     UnavailableError,
     to_wire_time,
 )
-from .camera_settings import CameraSettings
+from .claims import describe_privacy
 from .const import DOMAIN
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator
 from .enrollment import enrollment_strengths
 from .household import RESERVED
+from .looks import CameraLooks
 from .pictures import (
     PictureError,
     async_camera_picture,
@@ -112,6 +112,7 @@ _TOLD: Final = frozenset(
         "person_exists",
         "bad_name",
         "conflict",
+        "consent_missing",
         "picture_unreadable",
         "picture_truncated",
         "picture_too_large",
@@ -165,8 +166,8 @@ async def _take_picture(call: ServiceCall) -> bytes:
     return await async_image_picture(call.hass, source)
 
 
-def _cameras(coordinator: PrivFaceCoordinator) -> list[CameraSettings]:
-    return [looks.settings for looks in coordinator.config_entry.runtime_data.looks.values()]
+def _cameras(coordinator: PrivFaceCoordinator) -> list[CameraLooks]:
+    return list(coordinator.config_entry.runtime_data.looks.values())
 
 
 def _entity_id(call: ServiceCall) -> str | None:
@@ -193,7 +194,7 @@ def _usable_name(name: str) -> str:
 
 async def _identify(call: ServiceCall) -> ServiceResponse:
     coordinator, captured_at = _coordinator(call), dt_util.utcnow()
-    used = {settings.entity_id: settings.strength for settings in _cameras(coordinator)}
+    used = {looks.settings.entity_id: looks.strength for looks in _cameras(coordinator)}
     strength = used.get(_entity_id(call) or "") or enrollment_strengths(used.values())[0]
     clear = await _take_picture(call)
     longest = coordinator.longest
@@ -212,7 +213,7 @@ async def _identify(call: ServiceCall) -> ServiceResponse:
 async def _enroll(call: ServiceCall) -> ServiceResponse:
     coordinator = _coordinator(call)
     name = _usable_name(call.data[ATTR_PERSON])
-    used = [settings.strength for settings in _cameras(coordinator)]
+    used = [looks.strength for looks in _cameras(coordinator)]
     strengths, longest = enrollment_strengths(used), coordinator.longest
     clear = await _take_picture(call)
     pictures = await call.hass.async_add_executor_job(lambda: anonymize_versions(clear, strengths, longest=longest))
@@ -235,8 +236,7 @@ async def _enroll(call: ServiceCall) -> ServiceResponse:
 
 
 def _privacy(picture: AnonymizedPicture) -> Privacy:
-    strength = picture.strength
-    return Privacy(method=strength.method, parameter=strength.parameter, applied_by=AppliedBy.CLIENT)
+    return describe_privacy(picture.strength)
 
 
 async def _forget(call: ServiceCall) -> ServiceResponse:

@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     EntitySelector,
     EntitySelectorConfig,
     NumberSelectorMode,
@@ -22,17 +23,23 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.util import slugify
 
-from .anonymize import METHODS, AnonymizationError
+from .anonymize import METHODS, AnonymizationError, Method, Noise
+from .anonymize.noisy import LEAST_EPSILON, MOST_EPSILON, MOST_SENSITIVITY
 from .const import (
+    CONF_ADAPTIVE,
     CONF_BURST,
     CONF_CAMERA,
     CONF_CONDITION,
     CONF_CONDITION_STATES,
     CONF_COOLDOWN,
+    CONF_EPSILON,
     CONF_INTERVAL,
+    CONF_LEAST,
     CONF_METHOD,
+    CONF_MOST,
     CONF_PARAMETER,
     CONF_RECOGNITION,
+    CONF_SENSITIVITY,
     CONF_SPACING,
     CONF_TRIGGERS,
     DEFAULT_BURST,
@@ -42,20 +49,24 @@ from .const import (
     DEFAULT_METHOD,
     DEFAULT_SPACING,
     DOMAIN,
+    NOISY_METHOD,
 )
-from .fields import seconds, whole_number
+from .fields import seconds, thousandths, whole_number
 
 SECTION_BURST: Final = "frames"
 
 _LONGEST_NAME: Final = 64  # what the backend takes
 _TRIGGER_DOMAINS: Final = ["binary_sensor", "button", "event", "input_button"]
 
+_METHODS: Final = {name.replace("+", "_"): method for name, method in METHODS.items()}
+"""By names that steps and translations may have."""
+
 _CAMERA_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_CAMERA): EntitySelector(EntitySelectorConfig(domain="camera")),
         vol.Optional(CONF_NAME): TextSelector(),
         vol.Required(CONF_METHOD, default=DEFAULT_METHOD): SelectSelector(
-            SelectSelectorConfig(options=list(METHODS), mode=SelectSelectorMode.LIST, translation_key=CONF_METHOD)
+            SelectSelectorConfig(options=[*_METHODS], mode=SelectSelectorMode.LIST, translation_key=CONF_METHOD)
         ),
     }
 )
@@ -76,6 +87,12 @@ _LOOKS_SCHEMA = vol.Schema(
         ),
     }
 )
+
+
+_NOISE_FIELDS: Final = {
+    vol.Required(CONF_EPSILON, default=Noise().epsilon): thousandths(LEAST_EPSILON, MOST_EPSILON),
+    vol.Required(CONF_SENSITIVITY, default=Noise().sensitivity): whole_number(1, MOST_SENSITIVITY),
+}
 
 
 @callback
@@ -134,11 +151,12 @@ class CameraFlow(ConfigSubentryFlow):
                 errors = self._check_unique(entity_id, title)
                 if not errors:
                     self._title = title
-                    self._chosen = {CONF_CAMERA: entity_id, CONF_METHOD: user_input[CONF_METHOD]}
+                    method = _METHODS[user_input[CONF_METHOD]]
+                    self._chosen = {CONF_CAMERA: entity_id, CONF_METHOD: method.name}
                     return await self._async_step_method(None)
         return self.async_show_form(
             step_id="camera",
-            data_schema=self.add_suggested_values_to_schema(_CAMERA_SCHEMA, user_input or self._known),
+            data_schema=self.add_suggested_values_to_schema(_CAMERA_SCHEMA, user_input or _with_slug(self._known)),
             errors=errors,
             last_step=False,
         )
@@ -164,6 +182,10 @@ class CameraFlow(ConfigSubentryFlow):
         """Choose how large the cells are."""
         return await self._async_step_method(user_input)
 
+    async def async_step_pixelate_noise(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Choose how large the cells are, and how much noise they get."""
+        return await self._async_step_method(user_input)
+
     async def _async_step_method(self, user_input: dict[str, Any] | None) -> SubentryFlowResult:
         method = METHODS[self._chosen[CONF_METHOD]]
         errors: dict[str, str] = {}
@@ -173,20 +195,51 @@ class CameraFlow(ConfigSubentryFlow):
             except AnonymizationError:
                 errors[CONF_PARAMETER] = "bad_parameter"
             else:
-                self._chosen[CONF_PARAMETER] = user_input[CONF_PARAMETER]
-                return await self.async_step_looks()
-        slider = whole_number(method.minimum, method.useful, step=method.step, mode=NumberSelectorMode.SLIDER)
-        schema = vol.Schema({vol.Required(CONF_PARAMETER, default=method.default): slider})
+                self._chosen |= {key: value for key, value in user_input.items() if key != CONF_ADAPTIVE}
+                if not user_input.get(CONF_ADAPTIVE, False):
+                    return await self.async_step_looks()
+                self._chosen[CONF_ADAPTIVE] = True
+                return await self.async_step_limits()
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_PARAMETER, default=method.default): _slider(method),
+                **(_NOISE_FIELDS if method.name == NOISY_METHOD else {}),
+                vol.Optional(CONF_ADAPTIVE): BooleanSelector(),
+            }
+        )
         known = self._known if self._known.get(CONF_METHOD) == method.name else None
         return self.async_show_form(
-            step_id=method.name,
+            step_id=method.name.replace("+", "_"),
+            data_schema=self.add_suggested_values_to_schema(schema, user_input or known),
+            errors=errors,
+            description_placeholders={**_describe_range(method), "camera": self._title},
+            last_step=False,
+        )
+
+    async def async_step_limits(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Choose between which strengths the backend's advice is followed."""
+        method = METHODS[self._chosen[CONF_METHOD]]
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = _check_limits(method, user_input)
+            if not errors:
+                self._chosen |= user_input
+                return await self.async_step_looks()
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_LEAST, default=self._chosen[CONF_PARAMETER]): _slider(method),
+                vol.Required(CONF_MOST, default=method.useful): _slider(method),
+            }
+        )
+        known = self._known if self._known.get(CONF_METHOD) == method.name else None
+        return self.async_show_form(
+            step_id="limits",
             data_schema=self.add_suggested_values_to_schema(schema, user_input or known),
             errors=errors,
             description_placeholders={
+                **_describe_range(method),
                 "camera": self._title,
-                "minimum": str(method.minimum),
-                "maximum": str(method.useful),
-                "step": str(method.step),
+                "parameter": str(self._chosen[CONF_PARAMETER]),
             },
             last_step=False,
         )
@@ -258,6 +311,32 @@ class CameraFlow(ConfigSubentryFlow):
                 self._get_entry(), subentry, title=self._title, data={**self._chosen, **kept}
             )
         return self.async_create_entry(title=self._title, data=self._chosen, unique_id=camera_name(self._title))
+
+
+def _slider(method: Method) -> vol.All[int]:
+    """A field for a method's parameter."""
+    return whole_number(method.minimum, method.useful, step=method.step, mode=NumberSelectorMode.SLIDER)
+
+
+def _describe_range(method: Method) -> dict[str, str]:
+    return {"minimum": str(method.minimum), "maximum": str(method.useful), "step": str(method.step)}
+
+
+def _check_limits(method: Method, given: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the limits."""
+    errors = {}
+    for key in (CONF_LEAST, CONF_MOST):
+        try:
+            method.validate(given[key])
+        except AnonymizationError:
+            errors[key] = "bad_parameter"
+    if not errors and given[CONF_LEAST] > given[CONF_MOST]:
+        errors[CONF_MOST] = "limits_crossed"
+    return errors
+
+
+def _with_slug(known: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**known, CONF_METHOD: known[CONF_METHOD].replace("+", "_")} if CONF_METHOD in known else known
 
 
 def camera_name(title: str) -> str:

@@ -32,6 +32,7 @@ from .api import ClientError, Info
 from .api.protocol import DEFAULT_PORT
 from .camera_flow import CameraFlow
 from .const import (
+    CONF_KEY,
     DEFAULT_PICTURE,
     DEFAULT_PRESENT,
     DEFAULT_STRANGER,
@@ -41,8 +42,9 @@ from .const import (
     OPTION_STRANGER,
     SUBENTRY_CAMERA,
 )
-from .contact import ask_backend, error_key, may_have_moved
+from .contact import error_key, may_have_moved
 from .fields import whole_number
+from .keys import ask_and_open
 
 _LOGGER = logging.getLogger(__name__)
 _TITLE: Final = "PrivFace"
@@ -205,10 +207,11 @@ class PrivFaceConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         entry = self._get_reconfigure_entry()
         if user_input is not None:
-            wanted = {**user_input, CONF_TOKEN: user_input[CONF_TOKEN].strip() or entry.data[CONF_TOKEN]}
+            token = user_input[CONF_TOKEN].strip() or entry.data[CONF_TOKEN]
+            wanted = {**_key_of(entry), **user_input, CONF_TOKEN: token}
             if found := await self._async_try(wanted, errors):
                 return await self._async_change(entry, *found)
-        known = {key: value for key, value in entry.data.items() if key != CONF_TOKEN}
+        known = {key: value for key, value in entry.data.items() if key not in {CONF_TOKEN, CONF_KEY}}
         return self.async_show_form(
             step_id="reconfigure",
             data_schema=self.add_suggested_values_to_schema(_USER_SCHEMA, user_input or known),
@@ -228,8 +231,10 @@ class PrivFaceConfigFlow(ConfigFlow, domain=DOMAIN):
             errors["base"] = "invalid_auth"
             return None
         data = {CONF_URL: url, CONF_TOKEN: token, CONF_VERIFY_SSL: wanted[CONF_VERIFY_SSL]}
+        if CONF_KEY in wanted:
+            data[CONF_KEY] = wanted[CONF_KEY]
         try:
-            return await ask_backend(self.hass, data), data
+            return await ask_and_open(self.hass, data)
         except ClientError as error:
             errors["base"] = error_key(error)
         except Exception:  # a mistake of ours must not close the form over what was typed
@@ -245,12 +250,19 @@ class PrivFaceConfigFlow(ConfigFlow, domain=DOMAIN):
     def _async_update(
         self, entry: ConfigEntry, data: dict[str, Any], reason: str | UndefinedType = UNDEFINED
     ) -> ConfigFlowResult:
+        # A backend that is open doesn't ask for its key: it stays for the day when it does.
+        data = {**_key_of(entry), **data}
         changed = data != entry.data
         result = self.async_update_and_abort(entry, data=data, reason=reason)
         # Listeners reload the entry on a change; one that failed has none, and must start all the same.
         if not (changed and entry.update_listeners):
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
         return result
+
+
+def _key_of(entry: ConfigEntry) -> dict[str, Any]:
+    """The master key that an entry keeps, if it does, as a part of data."""
+    return {CONF_KEY: entry.data[CONF_KEY]} if CONF_KEY in entry.data else {}
 
 
 class PrivFaceOptionsFlow(OptionsFlow):

@@ -9,10 +9,19 @@ SUBENTRY_CAMERA: Final = "camera"
 EVENT_TYPE: Final = "privface_event"
 DISCOVERY_TOPIC: Final = "privface/discovery/#"
 
+# Of the entry: the master key of a backend that keeps none itself.
+CONF_KEY: Final = "key"
+
 # Of a camera's subentry; its title is the camera's name for people, its unique id the name that the backend knows.
 CONF_CAMERA: Final = "camera_entity"
 CONF_METHOD: Final = "method"
 CONF_PARAMETER: Final = "parameter"
+CONF_ADAPTIVE: Final = "adaptive"
+CONF_LEAST: Final = "least"
+CONF_MOST: Final = "most"
+CONF_EPSILON: Final = "epsilon"
+CONF_SENSITIVITY: Final = "sensitivity"
+NOISY_METHOD: Final = "pixelate+noise"
 CONF_RECOGNITION: Final = "recognition"
 CONF_INTERVAL: Final = "interval"
 CONF_TRIGGERS: Final = "triggers"

@@ -32,8 +32,15 @@ _ERROR_KEYS: Final = (
 _CODE_KEYS: Final = {
     ErrorCode.TOO_MANY_ATTEMPTS: "too_many_attempts",
     ErrorCode.NOT_FOUND: "not_privface",  # a backend, but not at this path
+    ErrorCode.KEY_MISSING: "other_key",
 }
 _GONE_KEYS: Final = frozenset({"cannot_connect", "tls", "not_privface"})
+
+
+def make_client(hass: HomeAssistant, data: Mapping[str, Any]) -> PrivFaceClient:
+    """A client for one or two questions."""
+    session = async_get_clientsession(hass, data[CONF_VERIFY_SSL])
+    return PrivFaceClient(session, data[CONF_URL], data[CONF_TOKEN], timeout=_SECONDS)
 
 
 async def ask_backend(hass: HomeAssistant, data: Mapping[str, Any]) -> Info:
@@ -42,8 +49,7 @@ async def ask_backend(hass: HomeAssistant, data: Mapping[str, Any]) -> Info:
     Raises:
         ClientError: it can't be used so.
     """
-    session = async_get_clientsession(hass, data[CONF_VERIFY_SSL])
-    client = PrivFaceClient(session, data[CONF_URL], data[CONF_TOKEN], timeout=_SECONDS)
+    client = make_client(hass, data)
     info = await client.info()
     await client.people()  # asks for the other scope that is needed
     return info

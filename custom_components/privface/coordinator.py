@@ -17,10 +17,12 @@ from homeassistant.util import dt as dt_util
 from . import issues
 from .anonymize import WORKING_SIZE
 from .api import (
+    Advice,
     ApiVersionError,
     AuthenticationError,
     CameraState,
     ClientError,
+    ErrorCode,
     Event,
     ForbiddenError,
     Hello,
@@ -30,7 +32,8 @@ from .api import (
     PrivFaceClient,
     Snapshot,
 )
-from .const import DEFAULT_PRESENT, DEFAULT_STRANGER, DOMAIN, EVENT_TYPE, OPTION_PRESENT, OPTION_STRANGER
+from .calibration import async_review_calibration
+from .const import CONF_KEY, DEFAULT_PRESENT, DEFAULT_STRANGER, DOMAIN, EVENT_TYPE, OPTION_PRESENT, OPTION_STRANGER
 from .household import Household
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ _POLL = timedelta(seconds=60)
 _FIRST_SNAPSHOT_SECONDS = 10.0
 _VERSION_RETRY_SECONDS = 300.0
 _REMEMBERED_EVENTS = 256
+_MOST_ADVICE = 256
 
 
 @dataclass(kw_only=True)
@@ -76,6 +80,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         self._first_snapshot: asyncio.Future[None] = hass.loop.create_future()
         self._event_callbacks: list[Callable[[Event], None]] = []
         self._told: dict[str, Event] = {}
+        self._advice: dict[str, Advice] = {}
         self._cancel_timer: CALLBACK_TYPE | None = None
 
     @property
@@ -125,9 +130,23 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
             issues.async_report_version(self.hass, self.config_entry, error)
             raise UpdateFailed(translation_domain=DOMAIN, translation_key=version_key(error)) from error
         except ClientError as error:
+            if error.code is ErrorCode.LOCKED:
+                await self._async_hand_over_key()
+                key = "opening" if CONF_KEY in self.config_entry.data else "locked"
+                raise UpdateFailed(translation_domain=DOMAIN, translation_key=key) from error
             raise UpdateFailed(translation_domain=DOMAIN, translation_key="unavailable") from error
         issues.async_review(self.hass, self.config_entry, info, asked=asked, answered=dt_util.utcnow())
+        await async_review_calibration(self.hass, self.config_entry, self.client, info)
         return info
+
+    async def _async_hand_over_key(self) -> None:
+        """Open a backend that waits for its master key, where the entry keeps it."""
+        if (key := self.config_entry.data.get(CONF_KEY)) is None:
+            return
+        try:
+            await self.client.hand_over_key(key)
+        except ClientError as error:
+            _LOGGER.debug("The master key was not handed over (%s)", error.code)
 
     async def _async_follow(self) -> None:
         """Listen for good; a token that is refused asks the user for another one."""
@@ -168,6 +187,7 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         now = dt_util.utcnow()
         first = not self._first_snapshot.done()
         self.household.take_snapshot(snapshot, now)
+        self._advice = {camera.camera: camera.advice for camera in snapshot.cameras if camera.advice is not None}
         self.is_connected = True
         if first:
             self._first_snapshot.set_result(None)
@@ -210,9 +230,26 @@ class PrivFaceCoordinator(DataUpdateCoordinator[Info]):
         self.async_changed()
 
     @callback
+    def advice(self, camera: str, advice: Advice | None) -> None:
+        """Take how strongly a camera's frames should be anonymized."""
+        if advice is None:
+            self._advice.pop(camera, None)
+        elif camera in self._advice or len(self._advice) < _MOST_ADVICE:
+            self._advice[camera] = advice
+        self.async_changed()
+
+    def advised_kernel(self, camera: str) -> int | None:
+        """The kernel size that the backend advised last for a camera; None: it advises nothing."""
+        advice = self._advice.get(camera)
+        return None if advice is None else advice.kernel
+
+    @callback
     def disconnected(self, error: ClientError) -> None:
         """Show that the backend is away: said once."""
         self.is_connected = False
+        if CONF_KEY in self.config_entry.data:
+            # It may have started again, and wait for its key; the refusal of a stream doesn't say so.
+            self.config_entry.async_create_background_task(self.hass, self._async_hand_over_key(), "PrivFace key")
         if not self.last_update_success:
             _LOGGER.debug("The backend is still away (%s)", error.code)
             return

@@ -8,12 +8,12 @@ from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 
 from .api import Info
-from .const import CONF_CAMERA, CONF_CONDITION, CONF_CONDITION_STATES, CONF_TRIGGERS
+from .const import CONF_CAMERA, CONF_CONDITION, CONF_CONDITION_STATES, CONF_KEY, CONF_TRIGGERS
 from .coordinator import PrivFaceConfigEntry
 from .looks import CameraLooks
 
 # Entities' ids hold what a user calls them: rooms, and people.
-_REDACTED = {CONF_TOKEN, CONF_URL, CONF_CAMERA, CONF_TRIGGERS, CONF_CONDITION, CONF_CONDITION_STATES, "title"}
+_REDACTED = {CONF_TOKEN, CONF_KEY, CONF_URL, CONF_CAMERA, CONF_TRIGGERS, CONF_CONDITION, CONF_CONDITION_STATES, "title"}
 
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: PrivFaceConfigEntry) -> dict[str, Any]:
@@ -61,6 +61,7 @@ def _describe_camera(looks: CameraLooks, data: Any) -> dict[str, Any]:
     return {
         "settings": async_redact_data(dict(data), _REDACTED),
         "enabled": looks.enabled,
+        "parameter": looks.strength.parameter,
         "sent": looks.sent,
         "skipped": looks.skipped,
         "reason": looks.reason,

@@ -6,6 +6,7 @@ template near whatever strength a face before a camera turns out to have. None i
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from .anonymize import METHODS, Strength
@@ -22,10 +23,10 @@ def enrollment_strengths(of_cameras: Iterable[Strength]) -> tuple[Strength, ...]
     used = set(of_cameras) or {Strength(method="gaussian", parameter=METHODS["gaussian"].default)}
     strengths = set(used)
     for name in {strength.method for strength in used}:
-        weakest = min(METHODS[name].sigma(strength.parameter) for strength in used if strength.method == name)
-        sigma = weakest * _FACTOR
+        weakest = min((strength for strength in used if strength.method == name), key=_sigma)
+        sigma = _sigma(weakest) * _FACTOR
         while sigma <= _STRONGEST_SIGMA:
-            strengths.add(Strength(method=name, parameter=_nearest(name, sigma)))
+            strengths.add(replace(weakest, parameter=_nearest(name, sigma)))
             sigma *= _FACTOR
     more = sorted(strengths - used, key=_order)[: max(0, _MOST - len(used))]
     return tuple(sorted({*used, *more}, key=_order))

@@ -14,11 +14,12 @@ from .entity import CameraEntity, PersonEntity, async_add_cameras, async_add_peo
 PARALLEL_UPDATES = 0
 
 SEEN_TYPE: Final = "seen"
+FORGOTTEN_TYPE: Final = "forgotten"
 SEEN = EventEntityDescription(key="seen", translation_key="seen", event_types=[SEEN_TYPE])
 FACE = EventEntityDescription(
     key="face",
     translation_key="face",
-    event_types=[Outcome.KNOWN.value, Outcome.UNKNOWN.value, Outcome.UNUSABLE.value],
+    event_types=[Outcome.KNOWN.value, Outcome.UNKNOWN.value, Outcome.UNUSABLE.value, FORGOTTEN_TYPE],
 )
 
 
@@ -52,7 +53,7 @@ class SeenEvent(PersonEntity, EventEntity):
 
 
 class FaceEvent(CameraEntity, EventEntity):
-    """A decision about a face before the camera."""
+    """A decision about a face before the camera; ``forgotten``: whom the last one named is enrolled no more."""
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -64,6 +65,15 @@ class FaceEvent(CameraEntity, EventEntity):
         if event.camera == self.camera and event.outcome.value in self.event_types:
             self._trigger_event(event.outcome.value, _attributes(self.coordinator, event))
             self.async_write_ha_state()
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Let the last event, which is shown until the next comes, name nobody who was forgotten."""
+        named = self.state_attributes.get("person_id")
+        if named is not None and self.coordinator.available and named not in self.coordinator.household.people:
+            self._trigger_event(FORGOTTEN_TYPE, {"camera": self.state_attributes.get("camera")})
+        super()._handle_coordinator_update()
 
 
 def _attributes(coordinator: PrivFaceCoordinator, event: Event) -> dict[str, Any]:

@@ -17,6 +17,15 @@ def seconds(least: float, most: float, *, step: float) -> vol.All[float]:
     return vol.All(_selector(least, most, step, "s", NumberSelectorMode.BOX), vol.Range(min=least, max=most))
 
 
+def thousandths(least: float, most: float) -> vol.All[float]:
+    """A field for a number with up to three digits after the point."""
+    return vol.All(
+        _selector(least, most, 0.001, None, NumberSelectorMode.BOX),
+        vol.Range(min=least, max=most),
+        vol.Coerce(_read_thousandths),
+    )
+
+
 def _selector(least: float, most: float, step: float, unit: str | None, mode: NumberSelectorMode) -> NumberSelector:
     config = NumberSelectorConfig(min=least, max=most, step=step, mode=mode)
     if unit is not None:
@@ -28,3 +37,7 @@ def _read_whole(value: float) -> int:
     if not value.is_integer():
         raise ValueError("a whole number is needed")
     return int(value)
+
+
+def _read_thousandths(value: float) -> float:
+    return round(value, 3)

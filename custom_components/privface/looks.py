@@ -16,9 +16,8 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.event import async_call_later, async_track_state_change_event, async_track_time_interval
 from homeassistant.util import dt as dt_util
 
-from .anonymize import AnonymizationError, AnonymizedPicture, Strength, anonymize
+from .anonymize import AnonymizationError, AnonymizedPicture, Strength, anonymize, follow
 from .api import (
-    AppliedBy,
     ClientError,
     ErrorCode,
     FaceResult,
@@ -26,10 +25,10 @@ from .api import (
     FrameCard,
     FrameSource,
     Outcome,
-    Privacy,
     UnavailableError,
 )
 from .camera_settings import CameraSettings
+from .claims import describe_privacy
 from .const import CONF_RECOGNITION, DEFAULT_PICTURE, DOMAIN, OPTION_PICTURE
 from .coordinator import PrivFaceConfigEntry, PrivFaceCoordinator
 from .pictures import PictureError, async_camera_picture
@@ -116,6 +115,13 @@ class CameraLooks:
     def enabled(self) -> bool:
         """Whether the camera may be looked through at all."""
         return self.settings.recognition
+
+    @property
+    def strength(self) -> Strength:
+        """How strongly the next picture is anonymized: as set, or as the backend advises within the user's limits."""
+        settings, coordinator = self.settings, self._coordinator
+        kernel = coordinator.advised_kernel(settings.name)
+        return follow(settings.strength, settings.limits, kernel, current=coordinator.is_connected)
 
     @callback
     def async_start(self) -> None:
@@ -238,7 +244,7 @@ class CameraLooks:
         settings, captured_at, started = self.settings, dt_util.utcnow(), time.monotonic()
         try:
             clear = await async_camera_picture(self.hass, settings.entity_id)
-            picture = await self.hass.async_add_executor_job(self._anonymize, clear, settings.strength)
+            picture = await self.hass.async_add_executor_job(self._anonymize, clear, self.strength)
             if not self._may_look(trigger):
                 return
             card = _make_card(settings, picture, captured_at, trigger, more=more)
@@ -329,11 +335,10 @@ def _is_trigger(event: Event[EventStateChangedData]) -> bool:
 def _make_card(
     settings: CameraSettings, picture: AnonymizedPicture, captured_at: datetime, trigger: str, *, more: bool
 ) -> FrameCard:
-    strength = picture.strength
     return FrameCard(
         camera=settings.name,
         captured_at=captured_at,
-        privacy=Privacy(method=strength.method, parameter=strength.parameter, applied_by=AppliedBy.CLIENT),
+        privacy=describe_privacy(picture.strength),
         source=FrameSource.HOMEASSISTANT,
         trigger=trigger,
         more=more,

@@ -87,6 +87,13 @@ LOOKS_SENSORS = (
         value_fn=lambda looks: looks.latency_ms,
     ),
     LooksSensorDescription(
+        key="strength",
+        translation_key="strength",
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda looks: looks.strength.parameter,
+    ),
+    LooksSensorDescription(
         key="frames_sent",
         translation_key="frames_sent",
         state_class=SensorStateClass.TOTAL_INCREASING,

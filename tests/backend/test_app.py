@@ -29,7 +29,13 @@ from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind, EngineSpec
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Outcome
 from privface_backend.rest.health import _reasons
-from privface_backend.settings_sections import BrokerSettings, DecisionSettings, EngineSettings, GallerySettings
+from privface_backend.settings_sections import (
+    BrokerSettings,
+    DecisionSettings,
+    EngineSettings,
+    GallerySettings,
+    PrivacySettings,
+)
 from support.backend import ADA, BEN, STRANGER, Api, encode, held, make_settings, picture, pixels, running
 from support.mosquitto import Mosquitto, needs_mosquitto
 from support.mqtt import Watcher, until, watching
@@ -277,6 +283,20 @@ async def test_cameras_are_known_again_after_a_restart_unless_they_were_removed(
         assert all(camera.enabled for camera in api.backend.services.cameras.all())
 
 
+@on_mosquitto
+async def test_what_is_refused_leaves_nothing_on_the_broker(tmp_path: Path) -> None:
+    async with with_broker(tmp_path, privacy=PrivacySettings(require_client=True)) as (api, watcher, _):
+        assert (await api.frame("Front door", picture(ADA))).code == "not_anonymized"
+        assert (await api.frame("Hall", b"no picture")).code == "picture_format"
+        assert (await api.call("GET", "/api/v1/cameras")).document == {"cameras": []}
+        card = '{"privacy": {"method": "gaussian", "parameter": 17, "applied_by": "client"}}'
+        headers = {"Content-Type": "image/png", "X-PrivFace-Frame-Card": card}
+        assert (await api.frame("Garage", picture(ADA), headers=headers)).status == 200
+        await until(lambda: watcher.on("privface/camera/garage/state"))
+        told = {seen.topic.split("/")[2] for seen in watcher.seen if seen.topic.startswith("privface/camera/")}
+        assert told == {"garage"}
+
+
 async def test_what_an_earlier_version_kept_of_cameras_is_taken_over(tmp_path: Path) -> None:
     kept = '{"Front door": {"enabled": false, "parameter": 41}}'
     async with open_core(make_settings(tmp_path)) as core:
@@ -425,6 +445,7 @@ async def test_a_flood_of_one_camera_harms_nobody_else(tmp_path: Path) -> None:
         await api.create("Ada", ADA)
         core = api.backend.core
         flood, data = [], picture(ADA)
+        api.backend.services.cameras.add("slow")
         async with held(core.lane) as hold:
             for _ in range(200):
                 card = FrameCard(camera="slow", captured_at=core.clock())

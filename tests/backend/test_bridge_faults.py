@@ -152,7 +152,10 @@ async def test_a_backend_that_was_away_gets_the_newest_and_nothing_old(
 
     async def take(request: web.Request) -> web.Response:
         taken.append(await request.read())
-        return web.json_response({})
+        return web.json_response({"events": []})
+
+    async def info(_request: web.Request) -> web.Response:
+        return web.json_response({"api_version": 1, "min_api_version": 1})
 
     async with bridging(settings) as bridge, publisher(broker.port) as client:
         counts = line(bridge, "a").counts
@@ -165,6 +168,7 @@ async def test_a_backend_that_was_away_gets_the_newest_and_nothing_old(
         await until(lambda: counts.received == 6)
         app = web.Application()
         app.router.add_post("/api/v1/cameras/a/frames", take)
+        app.router.add_get("/api/v1/info", info)
         async with backend.serve(app, "127.0.0.1", port):
             await client.publish("a", DATA)
             await until(lambda: counts.sent >= 1)
@@ -174,6 +178,29 @@ async def test_a_backend_that_was_away_gets_the_newest_and_nothing_old(
     outages = [record.getMessage() for record in caplog.records if "can't be reached" in record.getMessage()]
     assert len(outages) <= 2, "an outage is one warning"
     assert "pf_whatever" not in caplog.text
+
+
+@pytest.mark.parametrize("answer", ["{}", "[1]", "<html>", '{"status": "ok"}'])
+@pytest.mark.parametrize("status", [200, 404])
+async def test_a_server_that_is_not_privface_is_not_said_to_be_reached(
+    tmp_path: Path, broker: Mosquitto, answer: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def say(_request: web.Request) -> web.Response:
+        return web.Response(text=answer, status=status, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", say)
+    async with backend.serve(app, "127.0.0.1", 0) as port:
+        settings = make_settings(
+            tmp_path, f"http://127.0.0.1:{port}", port=broker.port, token="pf_x", topics=("shots/{camera}",)
+        )
+        async with bridging(settings) as bridge, publisher(broker.port) as client:
+            await until(lambda: bridge.report()["backend"] == "not_privface")
+            await client.publish("shots/a", DATA)
+            await until(lambda: line(bridge, "a").counts.failed == 1)
+            assert bridge.report()["backend"] == "not_privface"
+            assert line(bridge, "a").counts.sent == 0
+    assert "What answers at bridge.backend is no PrivFace backend" in caplog.text
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), -timedelta(hours=1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,11 +63,15 @@ class Line:
         self.camera = camera
         self.enabled = True
         self.kernel: int | None = None
+        self.advised: int | None = None
         self.looks = 0
 
     def follow(self, *, enabled: bool | None = None, kernel: int | None = None) -> None:
         self.enabled = self.enabled if enabled is None else enabled
         self.kernel = kernel or self.kernel
+
+    def advise(self, kernel: int | None) -> None:
+        self.advised = kernel
 
     def look(self) -> None:
         self.looks += 1
@@ -85,13 +90,17 @@ def test_which_topic_is_whose_is_learned_and_unlearned() -> None:
     assert (door.enabled, door.looks) == (True, 0)
     say("front-door-1f/privacy/state", b"51")
     say("front-door-1f/state", b'{"camera": "front door"}')
-    assert (door.enabled, door.kernel) == (True, 51)
+    assert (door.enabled, door.kernel, door.advised) == (True, 51, None)
+    advice = {"kernel": 33, "target": 0.03, "faces": 30, "widths": [1, 2, 3], "relative": [1, 2, 3]}
+    say("front-door/advice/state", json.dumps(advice | {"kernel": 11}).encode())
+    say("front-door-1f/advice/state", json.dumps(advice).encode())
+    assert door.advised == 33
     say("front-door/look", b"PRESS")
     assert (door.enabled, door.looks) == (True, 0)
     say("front-door-1f/state", b"")
     say("front-door/state", b"")
     say("front-door/look", b"PRESS")
-    assert (door.enabled, door.looks) == (False, 1)
+    assert (door.enabled, door.looks, door.advised) == (False, 1, 11)
 
 
 @pytest.mark.parametrize("nonsense", [b"[]", b"{", b"7", b'{"camera": 7}', b"[" * 10_000, b"x" * 100_000])

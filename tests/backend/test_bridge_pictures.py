@@ -251,7 +251,7 @@ async def test_inside_of_the_service_nothing_is_encoded_again(tmp_path: Path, br
     ):
         await until(lambda: any(message.payload == b"online" for message in watcher.seen))
         await client.publish("door/shot", data)
-        await until(lambda: registry.detected)
+        await until(api.backend.services.cameras.all)
         (cameras,) = (await api.call("GET", "/api/v1/cameras")).document["cameras"]
         assert cameras["camera"] == "door"
         await api.call("PATCH", "/api/v1/cameras/door", pattern="/api/v1/cameras/{camera}", json={"enabled": False})

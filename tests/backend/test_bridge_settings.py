@@ -10,6 +10,7 @@ from privface_backend.bridge.settings import CameraFeed
 from privface_backend.bridge.standalone import check_standalone
 from privface_backend.errors import SettingsError
 from privface_backend.settings import Settings, load_settings
+from support import weights
 
 
 def load(tmp_path: Path, text: str) -> Settings:
@@ -55,9 +56,24 @@ def test_each_way_that_pictures_come(tmp_path: Path) -> None:
         ("cameras: {a: {webcam: 0, method: mosaic}}", "expected one of gaussian, pixelate, none"),
         ("cameras: {a: {webcam: 0, parameter: 16}}", "an odd kernel size"),
         ("cameras: {a: {webcam: 0, method: none, parameter: 3}}", "Allowed: 1"),
+        ("cameras: {a: {webcam: 0, least: 9}}", "least and most need adaptive: true"),
+        ("cameras: {a: {webcam: 0, adaptive: true, least: 33, most: 9}}", "least not to be above most"),
+        ("cameras: {a: {webcam: 0, adaptive: true, least: 8}}", "least: The privacy parameter"),
+        ("cameras: {a: {webcam: 0, adaptive: true, most: 257}}", "most: The privacy parameter"),
+        ("cameras: {a: {webcam: 0, adaptive: true, method: none}}", "adaptive: needs another method than none"),
+        ("cameras: {a: {webcam: 0, target: 0.3}}", "0 for no advice, or r from 0.005 to 0.2"),
+        ("privacy: {target: 0.001}", "0 for no advice, or r from 0.005 to 0.2"),
+        ("privacy: {target: .nan}", "0 for no advice, or r from 0.005 to 0.2"),
         ("cameras: {a/b: {webcam: 0}}", "expected another name"),
-        ("cameras: {a: {webcam: 0, adress: x}}", "no such setting"),
-        ("bridge: {topics: [shots]}", "entry 1: expected a topic with {camera} once"),
+        ("cameras: {a: {webcam: 0, adress: x}}", "cameras.a.adress: no such setting; did you mean address?"),
+        (
+            "cameras: {a: {address: 'http://169.254.169.254/x'}}",
+            "cameras.a.address: a cloud's metadata",
+        ),
+        ("cameras: {a: {address: 'http://[::ffff:169.254.169.254]/x'}}", "cameras.a.address: a cloud's metadata"),
+        ("cameras: {a: {address: 'http://metadata.google.internal/'}}", "cameras.a.address: expected rtsp"),
+        ("cameras: {a: {address: 'rtsp://host/*'}}", "cameras.a.address: expected rtsp"),
+        ("bridge: {topics: [shots]}", "bridge.topics.1: expected a topic with {camera} once"),
         ("bridge: {backend: 'ftp://host'}", "expected http"),
         ("bridge: {backend: 'http://anna:x@host:1'}", "no user"),
         ("bridge: {id: a/b}", "letters, digits"),
@@ -88,6 +104,11 @@ def test_a_camera_has_the_privacy_settings_unless_its_own_are_set(tmp_path: Path
         ("cameras: {a: {topic: t}}\nbridge: {backend: 'http://h:1'}", ["mqtt.host"]),
         ("cameras: {a: {webcam: 0, trigger: t}}\nbridge: {backend: 'http://h:1'}", ["mqtt.host"]),
         ("cameras: {a: {webcam: 0}}\nbridge: {backend: 'http://h:1'}", []),
+        (
+            "cameras: {a: {webcam: 0, adaptive: true, target: 0.03}}\nbridge: {backend: 'http://h:1'}",
+            ["cameras.a.target", "cameras.a.adaptive"],
+        ),
+        ("cameras: {a: {webcam: 0, adaptive: true}}\nbridge: {backend: 'http://h:1'}\nmqtt: {host: h}", []),
         ("bridge: {backend: 'http://h:1', topics: ['{camera}']}\nmqtt: {host: h}", []),
     ],
 )
@@ -99,3 +120,13 @@ def test_a_bridge_with_nothing_to_do_says_what_is_missing(tmp_path: Path, text: 
     except SettingsError as error:
         found = error.problems
     assert [problem.partition(":")[0] for problem in found] == problems
+
+
+def test_a_method_that_looks_for_faces_needs_its_weights(tmp_path: Path) -> None:
+    cameras = "cameras: {{a: {{webcam: 0, method: background}}}}"
+    text = "models_dir: {models}\nbridge: {{backend: 'http://192.168.1.5:8090'}}\n" + cameras
+    with pytest.raises(SettingsError) as caught:
+        check_standalone(load(tmp_path, text.format(models=tmp_path / "none")))
+    assert "background: The weights yunet are missing" in str(caught.value)
+    assert "face_detection_yunet_2023mar.onnx" in str(caught.value)
+    check_standalone(load(tmp_path, text.format(models=weights.real().deepface_home)))

@@ -99,7 +99,28 @@ async def test_doctor_looks_at_backend_token_and_cameras(home: Home, tmp_path: P
             configure(api.tokens[Scope.ENROLL])
             assert "scope identify" in (await _checks(home))[1]["backend"]["text"]
             await api.stop()
-            assert "can't be reached" in (await _checks(home))[1]["backend"]["text"]
+            assert "can't be reached (connection refused)" in (await _checks(home))[1]["backend"]["text"]
+
+
+def test_the_doctor_says_what_it_does_not_look_at(home: Home) -> None:
+    cameras = "cameras: {door: {topic: door/shot}}\nbridge: {topics: ['shots/{camera}']}\n"
+    home.configure(f"engines: {{detector: synthetic, recognizer: synthetic}}\n{cameras}")
+    done = home.run("doctor")
+    for name in ("camera door", "topics shots/{camera}"):
+        assert f"[look] {name}: not listened to now: the embedded broker" in done.out
+    home.configure(f"mqtt: {{enabled: false}}\nengines: {{detector: synthetic, recognizer: synthetic}}\n{cameras}")
+    done = home.run("doctor")
+    assert done.code == Exit.UNFINISHED
+    assert "[FAIL] camera door: no picture comes: there is no broker" in done.out
+
+
+def test_the_doctor_says_of_a_missing_webcam_only_what_is_to_be_said(home: Home) -> None:
+    engines = "engines: {detector: synthetic, recognizer: synthetic}\n"
+    home.configure(f"mqtt: {{enabled: false}}\n{engines}cameras: {{desk: {{webcam: 63}}}}\n")
+    done = home.run("doctor")
+    assert "[FAIL] camera desk: The camera can't be opened." in done.out
+    assert "OpenCV should" not in done.out + done.err
+    assert "VIDEOIO" not in done.out + done.err
 
 
 async def test_the_doctor_looks_at_frigate(home: Home) -> None:

@@ -129,7 +129,7 @@ def test_forget(home: Home) -> None:
     done = home.run("people", "forget", "Ada", stdin="y\n")
     assert done.code == Exit.OK
     assert done.out.startswith("Forgotten: 1 faces, ")
-    assert "delete them there too" in done.out
+    assert "They are yours to delete" in done.out
     assert home.run("people", "list", "--json").lines == []
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +14,11 @@ import cv2
 import numpy as np
 import pytest
 
-from privface_backend.cli import main
 from privface_backend.cli.exits import Exit
 from support import weights
-from support.cli import NO_BROKER, SYNTHETIC, Ended, Home
+from support.cli import NO_BROKER
 from support.faces import DATA, require_data
+from support.here import Here, draw_picture, move_in
 from support.videos import encode, scene
 
 KEYS = {
@@ -37,44 +34,9 @@ sys.exit(main())
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Here(Home):
-    """Runs commands in this process: the engines' imports take longer than all that these tests do."""
-
-    captured: pytest.CaptureFixture[str]
-
-    def run(self, *arguments: str | Path, stdin: str = "", **variables: str) -> Ended:
-        assert not stdin
-        assert not variables
-        self.captured.readouterr()
-        code = main(list(map(str, arguments)))
-        out, err = self.captured.readouterr()
-        return Ended(code=code, out=out, err=err)
-
-
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    made = Here(root=tmp_path, captured=capsys)
-    made.configure(SYNTHETIC + NO_BROKER)
-    for name in [name for name in os.environ if name.startswith("PRIVFACE_")]:
-        monkeypatch.delenv(name)
-    for name in ("HOME", "PRIVFACE_CONFIG", "PRIVFACE_DATA_DIR"):
-        monkeypatch.setenv(name, made.environment[name])
-    monkeypatch.chdir(tmp_path)
-    root = logging.getLogger()
-    before = (list(root.handlers), root.level)
-    yield made
-    root.handlers[:], _ = before
-    root.setLevel(before[1])
-
-
-def draw(path: Path, identity: int, seed: int = 0) -> str:
-    """A picture of a drawn face, each a little noisy."""
-    pixels = scene(identity)
-    noise = np.random.default_rng(seed).normal(0, 8, pixels.shape)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), np.clip(pixels + noise, 0, 255).astype(np.uint8))
-    return path.name
+    yield from move_in(tmp_path, monkeypatch, capsys)
 
 
 def write_household(root: Path) -> Path:
@@ -82,9 +44,9 @@ def write_household(root: Path) -> Path:
     rows = ["path,identity,role,household"]
     for person in range(3):
         for seed in range(4):
-            name = draw(root / f"{person}-{seed}.png", person, seed)
+            name = draw_picture(root / f"{person}-{seed}.png", person, seed)
             rows.append(f"{name},Person {person},{'enrol' if seed < 2 else 'probe'},home")
-    rows += [f"{draw(root / f'{one}.png', one)},{one},stranger,home" for one in range(10, 16)]
+    rows += [f"{draw_picture(root / f'{one}.png', one)},{one},stranger,home" for one in range(10, 16)]
     empty = np.full((240, 320, 3), 128, dtype=np.uint8)
     assert cv2.imwrite(str(root / "empty.png"), empty)
     rows.append("empty.png,Person 0,probe,home")
@@ -146,13 +108,13 @@ def test_the_second_run_reads_what_the_first_kept(home: Here) -> None:
 def test_a_folder_leaves_each_picture_out(home: Here) -> None:
     for person in range(3):
         for seed in range(3):
-            draw(home.root / f"people/P{person}/{seed}.png", person, seed)
+            draw_picture(home.root / f"people/P{person}/{seed}.png", person, seed)
     (run,) = runs_of(home, "household", "--folder", "people", "--parameter", "1", "--cache", "kept")
     assert (run["set"], run["probes"], run["strangers"], run["enrolled_pictures"]) == ("people", 9, 9, 9)
     assert (run["rank1"], run["named"]["tpir"][0], run["named"]["fpir"][0]) == (1, 1, 0)
     assert files_below(home.root / "kept")
     # One person's pictures of two people: the probe must not find itself.
-    draw(home.root / "people/P0/odd.png", 40)
+    draw_picture(home.root / "people/P0/odd.png", 40)
     (odd,) = runs_of(home, "household", "--folder", "people", "--parameter", "1", "--cache", "kept")
     assert odd["named"]["tpir"][0] == pytest.approx(0.9)
 
@@ -160,7 +122,7 @@ def test_a_folder_leaves_each_picture_out(home: Here) -> None:
 def test_the_own_gallery(home: Here) -> None:
     for person in range(3):
         for seed in range(2):
-            draw(home.root / f"people/P{person}/{seed}.png", person, seed)
+            draw_picture(home.root / f"people/P{person}/{seed}.png", person, seed)
     assert home.run("enroll", "people").code == Exit.OK
     runs = runs_of(home, "household", "--own")
     # Clear, and the strengths of the ladder that an 80-pixel face can have.
@@ -175,7 +137,7 @@ def test_the_own_gallery(home: Here) -> None:
 
 def test_an_own_gallery_of_single_pictures_is_refused(home: Here) -> None:
     for person in range(2):
-        draw(home.root / f"people/P{person}.png", person)
+        draw_picture(home.root / f"people/P{person}.png", person)
     home.run("enroll", "people")
     done = home.run("evaluate", "household", "--own", "--json")
     assert (done.code, done.error["code"]) == (Exit.USAGE, "bad_request")
@@ -184,7 +146,7 @@ def test_an_own_gallery_of_single_pictures_is_refused(home: Here) -> None:
 def test_pairs(home: Here) -> None:
     rows = ["path_a,path_b,same,identity_a,identity_b"]
     for person in range(12):
-        first, second = (draw(home.root / f"{person}-{seed}.png", person, seed) for seed in range(2))
+        first, second = (draw_picture(home.root / f"{person}-{seed}.png", person, seed) for seed in range(2))
         rows += [f"{first},{second},1,{person},{person}", f"{first},{(person + 1) % 12}-1.png,0,{person},{person + 1}"]
     (home.root / "pairs.csv").write_text("\n".join(rows))
     galleries = ("--gallery", "sent", "--gallery", "baseline")
@@ -208,7 +170,7 @@ def frames(*faces: int | None, each: int = 12) -> Iterator[Any]:
 def test_clips(home: Here) -> None:
     for person in range(2):
         for seed in range(2):
-            draw(home.root / f"enrol/P{person}/{seed}.png", person, seed)
+            draw_picture(home.root / f"enrol/P{person}/{seed}.png", person, seed)
     # A gap is longer than the 8 seconds after which a visit is over.
     gap = [None] * 8
     (home.root / "door.mp4").write_bytes(encode(frames(0, *gap, 20, *gap, 1)))

@@ -106,6 +106,14 @@ def test_the_environment_names_the_data_directory(home: Home) -> None:
     assert home.data.stat().st_mode & 0o777 == 0o700
 
 
+def test_the_demo_s_data_directory_is_for_its_owner_alone(home: Home) -> None:
+    nobody = "http://127.0.0.1:9"
+    done = home.run("demo", HTTPS_PROXY=nobody, HTTP_PROXY=nobody, https_proxy=nobody, http_proxy=nobody)
+    assert done.code != Exit.OK
+    for folder in (home.data, home.data / "demo"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_data_directory_that_is_a_file(home: Home) -> None:
     home.data.write_text("")
     for command in (["people", "list"], ["serve", "--port", "0"]):

@@ -359,7 +359,7 @@ async def test_a_failure_of_our_own_spoils_no_later_request(
             raise RuntimeError("hunter2")
 
         policy = LinkPolicy(LinkSettings(allow=("http://camera.lan/",)), resolve)
-        requests = DhtRequests(services, policy, sent.append)
+        requests = DhtRequests(services, policy, lambda text, **_: sent.append(text))
         task = asyncio.create_task(requests.run())
         words = {"privacy_parameter": "17", "requestor_id": "", "requestor_type": "", "request_id": ""}
         requests.take(DhtRequest(camera=True, target="http://camera.lan/", **words))

@@ -141,7 +141,7 @@ async def test_a_certificate_of_its_own_needs_the_setting(certificate: ssl.SSLCo
             # docs/FRIGATE.md says what to do about it.
             assert (error.kind, error.reason) == (
                 FailureKind.UNREACHABLE,
-                "it can't be reached (ClientConnectorCertificateError)",
+                "it can't be reached (its certificate is not trusted)",
             )
         assert frigate.asked == []
         async with open_client(settings(frigate, verify_tls=False)) as client:

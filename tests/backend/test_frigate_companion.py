@@ -138,4 +138,4 @@ def test_a_camera_of_frigates_needs_frigate(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(config=config, environment={})
     (problem,) = caught.value.problems
-    assert "cameras.front: frigate: needs frigate.enabled" in problem
+    assert "cameras.front.frigate: needs frigate.enabled" in problem

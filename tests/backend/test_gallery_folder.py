@@ -8,18 +8,23 @@ import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from datetime import date
 from pathlib import Path, PurePath
 
 import pytest
 import watchfiles
 
+from privface_backend.domain.consent import Consent
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.gallery.folder import FileOutcome, FileReport, FolderMemory, sync_folder, watch_folder
+from privface_backend.gallery.held_back import digests_in
 from privface_backend.gallery.listing import list_folder, name_of
-from privface_backend.gallery.service import GalleryService
+from privface_backend.gallery.service import EnrollmentRules, GalleryService
 from privface_backend.protocol import ErrorCode
-from support.gallery import OTHER_CONTRACT, OpenGallery, make_represented, open_gallery
+from privface_backend.storage.erasures import Erasures
+from support.gallery import OTHER_CONTRACT, START, OpenGallery, make_represented, open_gallery
 from support.mqtt import until
 
 
@@ -424,3 +429,61 @@ async def test_no_change_is_missed_for_longer_than_a_rescan(
         await until(has(gallery, Ada=1))
         put(folder, "Grace.jpg")
         await until(has(gallery, Ada=1, Grace=1))
+
+
+async def test_who_was_forgotten_does_not_come_back_from_the_directory(folder: Path, tmp_path: Path) -> None:
+    for path in ("Ada/1.jpg", "Ada/2.jpg", "Ben/1.jpg"):
+        put(folder, path)
+    rules = EnrollmentRules(folder=folder)
+    async with open_gallery(tmp_path / "data" / "privface.db", rules=rules) as gallery:
+        await sync(folder, gallery)
+        # It lies there, but was not enrolled when Ada was forgotten.
+        put(folder, "ada/3.jpg")
+        receipt = await gallery.service.forget((await gallery.service.person("Ada")).id)
+        assert (receipt.counts["folder_pictures"], receipt.counts["held_back"]) == (2, 3)
+        represent = Represent()
+        put(folder, "Ben/2.jpg")
+        reports = await sync(folder, gallery, represent)
+        assert Counter(report.outcome for report in reports) == {
+            FileOutcome.HELD_BACK: 3,
+            FileOutcome.ALREADY: 1,
+            FileOutcome.ENROLLED: 1,
+        }
+        assert await names(gallery.service) == {"Ben": 2}
+        assert len(represent.seen) == 1
+        # A picture that has changed, or is new, was put there since.
+        put(folder, "Ada/2.jpg", "face another")
+        await sync(folder, gallery)
+        assert await names(gallery.service) == {"Ada": 1, "Ben": 2}
+        await gallery.storage.call(Erasures(gallery.database).release, digests_in(folder))
+        await sync(folder, gallery)
+        assert await names(gallery.service) == {"Ada": 3, "Ben": 2}
+
+
+async def test_a_consent_beside_the_pictures_is_put_on_record(folder: Path, tmp_path: Path) -> None:
+    put(folder, "Ada/1.jpg"), put(folder, "Ada/consent.txt", "2026-11-01\nsigned on\npaper\n")
+    put(folder, "Ben/1.jpg"), put(folder, "Ben/consent.txt", "yes, of course")
+    put(folder, "Cleo/1.jpg"), put(folder, "Cleo/consent.txt", "2999-01-01")
+    put(folder, "Dan.jpg"), put(folder, "consent.txt", "2026-11-01")
+    put(folder, "Eve/1.jpg")
+    (folder / "Eve" / "consent.txt").symlink_to(folder / "Ada" / "consent.txt")
+    rules = EnrollmentRules(require_consent=True)
+    async with open_gallery(tmp_path / "data" / "privface.db", rules=rules) as gallery:
+        represent = Represent()
+        reports = await sync(folder, gallery, represent)
+        refused = {report.path: report.error.code for report in reports if report.error is not None}
+        assert refused == dict.fromkeys(("Ben/1.jpg", "Cleo/1.jpg", "Dan.jpg", "Eve/1.jpg"), ErrorCode.CONSENT_MISSING)
+        assert represent.seen == [b"face Ada/1.jpg"]
+        assert await names(gallery.service) == {"Ada": 1}
+        consent = (await gallery.service.person("Ada")).consent
+        assert consent == Consent(given_on=date(2026, 11, 1), note="signed on paper")
+        # What is on record is not replaced by the file.
+        await gallery.service.set_consent((await gallery.service.person("Ada")).id, withdrawn(consent))
+        put(folder, "Ada/2.jpg")
+        reports = await sync(folder, gallery)
+        assert {report.path for report in reports if report.error is not None} == {*refused, "Ada/2.jpg"}
+        assert await names(gallery.service) == {"Ada": 1}
+
+
+def withdrawn(consent: Consent) -> Consent:
+    return replace(consent, withdrawn_at=START)

@@ -342,7 +342,7 @@ def test_an_entry_that_cannot_be_meant_is_a_problem_by_its_number(entry: str) ->
     with pytest.raises(SettingsError) as caught:
         policy("rtsp://user:secret@cam.lan/*", entry)
     assert len(caught.value.problems) == 1
-    assert "entry 2" in caught.value.problems[0]
+    assert "links.allow.2: " in caught.value.problems[0]
     assert "secret" not in str(caught.value)
 
 

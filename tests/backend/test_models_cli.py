@@ -21,7 +21,7 @@ __all__ = ["server"]  # a fixture
 
 
 def run(root: Path, *arguments: str, **flags: str) -> Result:
-    called = Invocation(flags={"data_dir": str(root), "models_dir": str(root / "models"), **flags})
+    called = Invocation(flags={"data_dir": str(root), "models_dir": str(root / "models")} | flags)
     return CliRunner().invoke(app, list(arguments), obj=called)
 
 
@@ -75,6 +75,15 @@ def test_fetch_then_verify(small: FileServer, tmp_path: Path) -> None:
     assert verified.exit_code == 1
     assert "net: mismatched; it is not loaded; type: privface models fetch net\n" in verified.stdout
     assert "free: missing; type: privface models fetch free\n" in verified.stdout
+
+
+def test_weights_that_come_first_leave_the_data_directory_to_its_owner(small: FileServer, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert run(data, "fetch", "net").exit_code == 0
+    assert data.stat().st_mode & 0o777 == 0o700
+    elsewhere = tmp_path / "shared" / "models"
+    assert run(tmp_path / "other", "fetch", "net", models_dir=str(elsewhere)).exit_code == 0
+    assert not (tmp_path / "other").exists()
 
 
 def test_fetch_for_programs(small: FileServer, tmp_path: Path) -> None:

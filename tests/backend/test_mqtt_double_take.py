@@ -158,7 +158,8 @@ class Broker:
         self.topics: list[str] = []
         self.retained: dict[str, bytes] = {}
 
-    def publish(self, messages: Any, expires_at: datetime) -> None:
+    def publish(self, messages: Any, expires_at: datetime, *, person_id: str | None = None) -> None:
+        del person_id
         assert expires_at.tzinfo is not None
         assert all(isinstance(message, Message) and json.loads(message.payload) for message in messages)
         self.topics += [message.topic for message in messages]
@@ -204,3 +205,21 @@ def test_visits_are_counted_once() -> None:
     for visit, count in (("a", b"1"), ("b", b"2"), ("a", b"2")):
         told.tell(made(visit_id=visit), CAMERA, PERSON, FRAME)
         assert broker.retained == {"double-take/cameras/back-door/person": count}
+
+
+def test_the_topic_of_a_camera_that_is_called_otherwise_now_is_cleared() -> None:
+    broker = Broker()
+    told = mirror(broker)
+    told.follow_camera(ShownCamera(name="Back_Door", slug="back-door-1a2b"))
+    told.tell(made(), ShownCamera(name="Back_Door", slug="back-door-1a2b"), PERSON, FRAME)
+    told.forget_camera(CAMERA)
+    told.follow_camera(ShownCamera(name="Back_Door", slug="back-door"))
+    assert broker.retained == {
+        "double-take/cameras/back-door/person": b"0",
+        "double-take/cameras/back-door-1a2b/person": b"",
+    }
+    # What is another's by now stays.
+    told.follow_camera(ShownCamera(name="Garage", slug="garage"))
+    told.follow_camera(ShownCamera(name="Shed", slug="garage"))
+    told.follow_camera(ShownCamera(name="Garage", slug="garage-1"))
+    assert broker.retained["double-take/cameras/garage/person"] == b"0"

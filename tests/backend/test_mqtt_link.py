@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -13,11 +14,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import pytest
 
 from privface_backend.errors import PrivFaceError
+from privface_backend.mqtt.connection import connect
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.settings import MqttProtocol, MqttSettings
 from privface_backend.mqtt.sink import MqttSink, create
@@ -149,6 +152,21 @@ async def test_it_ends_together_with_the_broker(broker: Mosquitto, steps: int) -
     task.cancel()
     await asyncio.wait({task}, timeout=PATIENCE)
     assert task.cancelled()
+
+
+async def test_a_connection_that_is_lost_while_nobody_looks_is_no_forgotten_failure(broker: Mosquitto) -> None:
+    forgotten: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: forgotten.append(context))
+    settings = MqttSettings(port=broker.port)
+    async with connect(settings, MqttProtocol.V5, "privface-test") as connection:
+        broker.kill()
+        disconnected = connection._client._disconnected
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.wait({disconnected})
+    del connection, disconnected
+    gc.collect()
+    await asyncio.sleep(0)
+    assert forgotten == []
 
 
 async def test_the_last_will_says_offline_after_a_crash(shared: Mosquitto) -> None:

@@ -96,7 +96,9 @@ def test_require_client() -> None:
         assert refusal(pixels(ADA), process=process, claimed=claimed).code is ErrorCode.NOT_ANONYMIZED
     assert not detector.shown
     claimed = Privacy(parameter=9, applied_by=AppliedBy.CLIENT)
-    assert len(enrolled(pixels(ADA), process=process, claimed=claimed).vectors) == 1
+    assert len(enrolled(pixels(ADA, kernel=9), process=process, claimed=claimed).vectors) == 1
+    # What its card says must be true.
+    assert refusal(pixels(ADA), process=process, claimed=claimed).code is ErrorCode.NOT_ANONYMIZED
 
 
 def test_a_bad_claim_is_refused() -> None:

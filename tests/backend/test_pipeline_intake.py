@@ -22,10 +22,11 @@ from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import MOST_CAMERAS, Camera, Cameras
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.household import Household
-from privface_backend.pipeline.intake import Intake, Seen, VisitSettings
+from privface_backend.pipeline.intake import Intake, Seen
 from privface_backend.pipeline.lane import Lane, open_lane
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules, Timed
+from privface_backend.pipeline.visit_settings import VisitSettings
 from privface_backend.pipeline.visits import VisitTiming
 from privface_backend.protocol import (
     AppliedBy,
@@ -202,7 +203,7 @@ async def test_a_disabled_camera_s_frames_are_not_looked_at() -> None:
 
 async def test_a_frame_that_was_anonymized_here_has_the_same_rules() -> None:
     privacy = Privacy(method="gaussian", parameter=9, applied_by=AppliedBy.BRIDGE)
-    frame = AnonymizedFrame(pixels=pixels(ADA), privacy=privacy)
+    frame = AnonymizedFrame(pixels=pixels(ADA, kernel=9), privacy=privacy)
     async with house() as home:
         async with held(home.lane) as hold:
             old: asyncio.Task[object] = asyncio.create_task(home.intake.anonymized_frame(frame, card()))
@@ -220,6 +221,7 @@ async def test_a_frame_that_was_anonymized_here_has_the_same_rules() -> None:
 
 async def test_a_superseded_frame_counts_as_skipped() -> None:
     async with house() as home, held(home.lane) as hold:
+        home.cameras.add("door")
         old: asyncio.Task[object] = asyncio.create_task(home.intake.camera_frame(picture(ADA), card()))
         await asyncio.sleep(0)
         new = asyncio.create_task(home.intake.camera_frame(picture(ADA), card()))
@@ -234,6 +236,7 @@ async def test_a_superseded_frame_counts_as_skipped() -> None:
 
 async def test_the_newest_frame_of_one_object_does_not_take_the_place_of_anothers() -> None:
     async with house() as home, held(home.lane) as hold:
+        home.cameras.add("door")
         one, other, newer = (replace(card(), source_event_id=event) for event in ("one", "other", "one"))
         asked = []
         for frame in (one, other, newer):
@@ -247,6 +250,7 @@ async def test_the_newest_frame_of_one_object_does_not_take_the_place_of_another
 
 async def test_a_bad_frame_and_a_cancelled_one_count_as_skipped() -> None:
     async with house() as home:
+        home.cameras.add("door")
         with pytest.raises(PrivFaceError):
             await home.intake.camera_frame(b"no picture", card())
         async with held(home.lane) as hold:
@@ -363,6 +367,26 @@ async def test_there_are_only_so_many_cameras() -> None:
         home.intake.tell(timed, card("camera 0"))
 
 
+async def test_a_frame_that_is_refused_makes_no_camera() -> None:
+    async with house() as home:
+        with pytest.raises(PrivFaceError):
+            await home.intake.camera_frame(b"no picture", card())
+        assert list(home.cameras.all()) == []
+        assert home.observer.codes == [ErrorCode.PICTURE_FORMAT]
+        await home.intake.camera_frame(picture(), card())
+        assert (home.camera("door").frames, home.camera("door").skipped) == (1, 0)
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_live_stream_s_first_frame_makes_the_camera_a_recording_s_does_not(live: bool) -> None:
+    async with house() as home:
+        timed = await home.recognition.identify(picture(ADA))
+        recording = home.intake.record(live=live)
+        assert list(home.cameras.all()) == []
+        recording.take(Seen(timed=timed, card=card()))
+        assert [camera.name for camera in home.cameras.all()] == ["door"] * live
+
+
 async def test_frames_in_a_stream_become_one_visit_s_events() -> None:
     async with house() as home:
         timed = await home.recognition.identify(picture(ADA))
@@ -442,12 +466,12 @@ async def test_a_recording_moves_the_states_only_where_it_is_live(*, live: bool)
 def test_cameras_tell_of_changes() -> None:
     changed: list[Camera] = []
     cameras = Cameras(changed.append)
-    cameras.get("door")
-    cameras.get("door")
+    cameras.add("door")
+    cameras.add("door")
     cameras.enable("door", enabled=False)
     cameras.set_parameter("door", 31)
-    cameras.count("door", skipped=False)
-    cameras.count("door", skipped=True)
+    cameras.count_frame("door")
+    cameras.count_skipped("door")
     assert changed == [
         Camera(name="door"),
         Camera(name="door", enabled=False),

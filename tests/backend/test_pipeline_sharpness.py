@@ -67,6 +67,11 @@ def test_the_anonymization_alone_does_not_make_a_face_unusable() -> None:
     assert min(lowered.values()) >= 0.95 * len(shown), lowered
 
 
+@pytest.mark.parametrize("relative", [0.5, 5.0, 40.0])
+def test_a_strength_beyond_all_bounds_is_judged_too(relative: float) -> None:
+    assert np.isfinite(relative_sharpness(textured(0), relative, 8.0))
+
+
 def test_light_is_measured_in_gray_levels() -> None:
     dark, bright = np.full((112, 112, 3), 5, np.uint8), np.full((56, 56, 3), 250, np.uint8)
     assert measure_light(dark) == (5.0, 0.0)

@@ -123,11 +123,11 @@ def nobody() -> Pixels:
 
 
 def several() -> Pixels:
-    return pixels(ADA, BEN)
+    return pixels(ADA, BEN, kernel=9)
 
 
 def tiny() -> Pixels:
-    return pixels(ADA, side=24)
+    return pixels(ADA, side=24, kernel=9)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,14 @@ def tiny() -> Pixels:
 )
 def test_why_the_sharpest_is_refused_is_the_error(load: Callable[[], Pixels], code: ErrorCode) -> None:
     assert refusal([*versions([25, 45]), Version(load=load, claimed=sent(9))]) is code
+
+
+def test_a_version_that_is_sharper_than_it_says_is_refused() -> None:
+    clear = version(pixels(ADA, side=80), sent(9))
+    assert refusal([clear, *versions([25, 45])]) is ErrorCode.NOT_ANONYMIZED
+    done = enrolled([*versions([9, 25]), version(blurred(9), sent(45))])
+    assert [(place, error.code) for place, error in done.refused.items()] == [(2, ErrorCode.NOT_ANONYMIZED)]
+    assert len(enrolled([clear, *versions([25])], make_process(check_claims=False)).face.vectors) == 2
 
 
 def test_the_face_is_chosen_in_the_sharpest_version() -> None:

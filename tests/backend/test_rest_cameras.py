@@ -59,13 +59,13 @@ async def test_a_frame_card_travels_into_the_event(api: Api) -> None:
         "later": "keys that are not known are left alone",
     }
     reply = await api.frame(
-        "door", picture(ADA), headers={"Content-Type": "image/png", "X-PrivFace-Frame-Card": json.dumps(card)}
+        "door", picture(ADA, kernel=9), headers={"Content-Type": "image/png", "X-PrivFace-Frame-Card": json.dumps(card)}
     )
     in_a_form = await api.call(
         "POST",
         "/api/v1/cameras/door/frames",
         pattern="/api/v1/cameras/{camera}/frames",
-        data=form(picture(STRANGER), card=json.dumps(card)),
+        data=form(picture(STRANGER, kernel=9), card=json.dumps(card)),
     )
     for answer in (reply, in_a_form):
         [event_id] = answer.document["events"]
@@ -130,6 +130,7 @@ async def test_a_bad_setting_changes_nothing(api: Api, settings: dict[str, objec
 
 async def test_the_newest_frame_of_a_camera_takes_the_place_of_a_waiting_one(api: Api) -> None:
     lane = api.backend.core.lane
+    await change(api, "door", enabled=True)
     async with held(lane) as hold:
         older = asyncio.create_task(api.frame("door", picture(ADA)))
         await until(lambda: lane.depth == 2)
@@ -144,7 +145,7 @@ async def test_the_newest_frame_of_a_camera_takes_the_place_of_a_waiting_one(api
 
 async def test_too_many_cameras_are_refused(api: Api) -> None:
     for number in range(256):
-        api.backend.services.cameras.get(f"camera {number}")
+        api.backend.services.cameras.add(f"camera {number}")
     reply = await api.frame("one more", picture(ADA))
     assert (reply.status, reply.code) == (503, "overloaded")
 
@@ -179,7 +180,7 @@ async def test_a_removed_camera_s_visits_are_over(api: Api) -> None:
 
 async def test_removing_makes_room_where_there_are_too_many(api: Api) -> None:
     for number in range(256):
-        api.backend.services.cameras.get(f"camera {number}")
+        api.backend.services.cameras.add(f"camera {number}")
     refused = await api.frame("one more", picture(ADA))
     assert refused.code == "overloaded"
     assert (await remove(api, "camera%207")).status == 200

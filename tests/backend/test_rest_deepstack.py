@@ -176,7 +176,8 @@ class TestMatch:
     async def test_other_than_two_pictures(self, caller: Caller, count: int) -> None:
         status, answer = await caller.deepstack("/match", *[picture(ADA)] * count)
         assert (status, answer["success"]) == (400, False)
-        assert "No valid image file found" in answer["error"]
+        two = ": two are needed" if count else ""
+        assert answer["error"] == f"No valid image file found{two}. Allowed: two images"
 
 
 class TestPeople:
@@ -269,7 +270,7 @@ class TestPictures:
     async def test_none_or_two(self, caller: Caller, command: str, count: int) -> None:
         status, answer = await caller.deepstack(command, *[picture(ADA)] * count)
         assert (status, answer["success"]) == (400, False)
-        assert answer["error"].startswith("No valid image file found")
+        assert answer["error"] == "No valid image file found. Allowed: one file, called image"
 
     async def test_one_without_a_file_name(self, caller: Caller) -> None:
         await caller.api.create("Ada", ADA)

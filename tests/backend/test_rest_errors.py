@@ -14,8 +14,12 @@ from aiohttp import web
 
 from privface_backend.errors import HTTP_STATUS
 from privface_backend.protocol import ErrorCode, Scope
+from privface_backend.rest.compreface import compreface_routes
+from privface_backend.rest.deepstack import deepstack_routes
 from privface_backend.rest.operations import API
-from support.backend import ADA, Api, form, picture, running
+from privface_backend.rest.sifis import ancestor_routes
+from privface_backend.settings_sections import DropInSettings
+from support.backend import ADA, Api, form, make_settings, picture, running
 
 NOTHING: dict[str, str] = {}
 
@@ -136,3 +140,25 @@ async def test_a_field_that_is_no_text_is_refused(api: Api) -> None:
     data.add_field("card", io.BytesIO(b"\xff\xfe\x00"))
     reply = await api.call("POST", f"{API}/identify", data=data)
     assert (reply.status, reply.code) == (400, "bad_request")
+
+
+async def test_the_access_log_shows_plain_patterns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = make_settings(tmp_path, dropin=DropInSettings(deepstack=True, compreface=True))
+    routes = (*deepstack_routes(settings), *compreface_routes(settings), *ancestor_routes(settings))
+    caplog.set_level(logging.DEBUG, "privface_backend.rest.middleware")
+    async with running(tmp_path, more_routes=routes) as api:
+        for method, path in (
+            ("POST", "/v1/vision/face/recognize/"),
+            ("GET", "/api/v1/recognition/faces/"),
+            ("GET", "/service/cam_face_recognition/rtsp://secret/x/17/Ada/NSSD/request-1"),
+            ("GET", "/nowhere/Ada"),
+        ):
+            async with api.session.request(method, f"{api.url}{path}") as response:
+                assert response.status >= 400
+    patterns = [record.getMessage().split()[1:3] for record in caplog.records if record.getMessage().endswith(" ms")]
+    assert patterns == [
+        ["POST", "/v1/vision/face/recognize"],
+        ["GET", "/api/v1/recognition/faces"],
+        ["GET", "/cam_face_recognition/{cam_link}/{privacy_parameter}/{requestor_id}/{requestor_type}/{request_id}"],
+        ["GET", "-"],
+    ]

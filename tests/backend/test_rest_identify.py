@@ -68,16 +68,39 @@ async def test_detail_adds_pixels_and_the_nearest_people(api: Api) -> None:
 
 async def test_a_body_that_is_the_picture_itself_works_with_its_card_in_a_header(api: Api) -> None:
     headers = {"Content-Type": "image/png", "X-PrivFace-Frame-Card": json.dumps(CLIENT_CARD)}
-    reply = await api.call("POST", IDENTIFY, data=picture(ADA), headers=headers)
+    reply = await api.call("POST", IDENTIFY, data=picture(ADA, kernel=17), headers=headers)
     assert reply.status == 200
     assert reply.document["file"] is None
     assert reply.document["privacy"]["applied_by"] == "client"
 
 
 async def test_a_card_in_the_form_says_how_the_frame_was_anonymized(api: Api) -> None:
-    reply = await api.call("POST", IDENTIFY, data=form(picture(ADA), card=json.dumps(CLIENT_CARD)))
+    reply = await api.call("POST", IDENTIFY, data=form(picture(ADA, kernel=17), card=json.dumps(CLIENT_CARD)))
     assert reply.document["privacy"]["applied_by"] == "client"
     assert reply.document["privacy"]["relative"] > 0
+
+
+async def test_a_frame_with_more_detail_than_its_card_says_is_refused(api: Api, tmp_path: Path) -> None:
+    sharper = form(picture(ADA, kernel=5), card=json.dumps(CLIENT_CARD))
+    reply = await api.call("POST", IDENTIFY, data=sharper)
+    assert (reply.status, reply.code) == (422, "not_anonymized")
+    assert "nothing drawn over it" in reply.document["error"]["allowed"]
+    async with running(tmp_path / "trusting", privacy=PrivacySettings(check_claims=False)) as trusting:
+        taken = await trusting.call("POST", IDENTIFY, data=form(picture(ADA), card=json.dumps(CLIENT_CARD)))
+        assert taken.status == 200
+
+
+async def test_noise_is_stated_in_the_answer_and_may_be_asked_for(api: Api) -> None:
+    reply = await api.identify(picture(ADA), "?method=pixelate%2Bnoise&privacy=4")
+    assert (reply.document["privacy"]["epsilon"], reply.document["privacy"]["sensitivity"]) == (1.0, 16)
+    card = {"privacy": {"method": "pixelate+noise", "parameter": 4, "epsilon": 250.5, "sensitivity": 2}}
+    asked = await api.call("POST", IDENTIFY, data=form(picture(ADA), card=json.dumps(card)))
+    privacy = asked.document["privacy"]
+    assert (privacy["epsilon"], privacy["sensitivity"], privacy["applied_by"]) == (250.5, 2, "backend")
+    card["privacy"]["epsilon"] = 0
+    refused = await api.call("POST", IDENTIFY, data=form(picture(ADA), card=json.dumps(card)))
+    assert (refused.status, refused.code) == (400, "bad_privacy_parameter")
+    assert "0.001 to 1000" in refused.document["error"]["allowed"]
 
 
 async def test_a_file_name_is_shown_without_its_path(api: Api) -> None:
@@ -247,7 +270,7 @@ async def test_a_body_over_the_limit_is_refused_however_it_comes(tmp_path: Path)
 async def test_a_clear_frame_is_refused_where_the_client_must_anonymize(tmp_path: Path) -> None:
     async with running(tmp_path, privacy=PrivacySettings(require_client=True)) as api:
         clear = await api.identify(picture(ADA))
-        blurred = await api.call("POST", IDENTIFY, data=form(picture(ADA), card=json.dumps(CLIENT_CARD)))
+        blurred = await api.call("POST", IDENTIFY, data=form(picture(ADA, kernel=17), card=json.dumps(CLIENT_CARD)))
         assert (clear.status, clear.code) == (422, "not_anonymized")
         assert blurred.status == 200
 

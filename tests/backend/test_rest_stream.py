@@ -232,7 +232,7 @@ async def test_a_slow_listener_loses_the_oldest_and_gets_a_fresh_snapshot(tmp_pa
         services = api.backend.services
         await until(lambda: services.bus.listening == 1)
         told = await fill(api)
-        services.cameras.get("the newest")
+        services.cameras.add("the newest")
         numbers = []
         async with asyncio.timeout(30):
             assert [json.loads(await read_text(reader))["type"] for _ in range(2)] == ["hello", "snapshot"]

@@ -59,7 +59,7 @@ async def test_admin_includes_the_other_scopes(api: Api) -> None:
         assert reply.status not in {401, 403}, name_of(operation)
 
 
-async def test_identify_and_enroll_are_enough_for_all_but_changing_cameras(api: Api) -> None:
+async def test_identify_and_enroll_are_enough_for_all_but_cameras_and_the_audit_log(api: Api) -> None:
     both = {Scope.IDENTIFY, Scope.ENROLL}
     tokens = api.backend.core.tokens
     token = await api.backend.core.storage.call(tokens.create, "Home Assistant", both)
@@ -71,7 +71,11 @@ async def test_identify_and_enroll_are_enough_for_all_but_changing_cameras(api: 
         assert reply.status != 401, name_of(operation)
         if reply.status == 403:
             forbidden.add(name_of(operation))
-    assert forbidden == {"PATCH /api/v1/cameras/{camera}", "DELETE /api/v1/cameras/{camera}"}
+    assert forbidden == {
+        "PATCH /api/v1/cameras/{camera}",
+        "DELETE /api/v1/cameras/{camera}",
+        "GET /api/v1/audit",
+    }
     async with api.session.ws_connect(f"{api.url}/api/v1/stream", headers=headers) as stream:
         assert (await stream.receive_json(timeout=10))["type"] == "hello"
 

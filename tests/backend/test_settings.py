@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,10 @@ nonsense: 1
     assert set(found) == {
         "privface.yaml, line 3: server.port: expected 0 to 65535",
         "privface.yaml, line 4: server.hots: no such setting; did you mean server.host?",
-        "privface.yaml, line 6: privacy.method: expected one of gaussian, pixelate, none",
+        (
+            "privface.yaml, line 6: privacy.method: expected one of gaussian, pixelate, pixelate+noise, "
+            "background, background+gaussian, background+pixelate, background+pixelate+noise, none"
+        ),
         "privface.yaml, line 8: mqtt.port: allowed: 1 to 65535",
         "privface.yaml, line 9: mqtt.cert_file: with mqtt.key_file: both or neither",
         "privface.yaml, line 9: mqtt.cert_file: there is no such file",
@@ -201,7 +204,7 @@ def test_a_setting_given_twice(write: Any) -> None:
         ("decision: {margin: .nan}", "decision.margin: expected 0 to 0.5"),
         ("decision: {caution: .inf}", "decision.caution: expected -0.3 to 0.5"),
         ("links: {allow: rtsp://a}", "links.allow: expected a list"),
-        ("links: {webcams: [x]}", "links.webcams: expected a whole number"),
+        ("links: {webcams: [x]}", "links.webcams.1: expected a whole number"),
         ("mqtt: {protocol: 4}", "mqtt.protocol: expected one of auto, 5, 3.1.1"),
         ("mqtt: {password: x}", "mqtt.password: needs mqtt.username too"),
         ("frigate: {enabled: true}", "frigate.enabled: needs frigate.url, such as http://192.168.1.10:5000"),
@@ -227,7 +230,7 @@ def test_a_setting_given_twice(write: Any) -> None:
         ("privacy: {ladder: [0.1, 0.05]}", "privacy.ladder: expected 1 to 20 rising values"),
         ("privacy: {ladder: [0.1, 0.3]}", "privacy.ladder: expected 1 to 20 rising values"),
         ("privacy: {ladder: [.nan, 0.1]}", "privacy.ladder: expected 1 to 20 rising values"),
-        ("privacy: {ladder: [x]}", "privacy.ladder: expected a number"),
+        ("privacy: {ladder: [x]}", "privacy.ladder.1: expected a number"),
         ("- a", "expected sections with settings"),
         ("text", "expected sections with settings"),
         ("a: [", "not YAML"),
@@ -275,10 +278,11 @@ links:
     - rtsp://anna:hunter2@camera/*
     - http://camera/snapshot?key=hunter2
     - http://camera/snapshot
-    - "http://[hunter2"
 """
     )
-    shown = load_settings(config=config, environment={}).redacted()
+    settings = load_settings(config=config, environment={})
+    unreadable = replace(settings.links, allow=(*settings.links.allow, "http://[hunter2"))
+    shown = replace(settings, links=unreadable).redacted()
     assert "hunter2" not in str(shown)
     assert shown["mqtt"]["password"] == shown["frigate"]["password"] == "***"
     assert shown["frigate"]["pictures"] == "mqtt"
@@ -348,16 +352,98 @@ def test_nested_settings(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("doors:\n  back: 7\n", "line 2: doors.back: expected settings, of address, seconds, password"),
-        ("doors:\n  back: {}\n", "line 2: doors.back: address: is missing"),
-        ("doors:\n  back: {address: a, seconds: 0}\n", "line 2: doors.back: seconds: expected 1 to 60"),
-        ("doors:\n  back: {address: a, x: 0}\n", "line 2: doors.back: x: no such setting; there are address, seconds"),
+        ("doors:\n  back: {}\n", "line 2: doors.back.address: is missing"),
+        ("doors:\n  back: {address: a, seconds: 0}\n", "line 2: doors.back.seconds: expected 1 to 60"),
+        ("doors:\n  back: {address: a, x: 0}\n", "line 2: doors.back.x: no such setting; there are address, seconds"),
         ("doors:\n  back: {address: a@b, password: c}\n", "line 2: doors.back: the address has a login already"),
         ("doors: [1]\n", "line 1: doors: expected a section with settings"),
         ("hooks: {a: b}\n", "line 1: hooks.a: no such setting"),
-        ("hooks:\n- address: a\n- address: 7\n", "line 1: hooks: entry 2: address: expected a text"),
-        ("hooks:\n- address: a\n- 7\n", "line 1: hooks: expected settings, of address"),
+        ("hooks:\n- address: a\n- address: 7\n", "line 3: hooks.2.address: expected a text"),
+        ("hooks:\n- address: a\n- 7\n", "line 3: hooks.2: expected settings, of address"),
     ],
 )
 def test_wrong_nested_settings(tmp_path: Path, text: str, problem: str) -> None:
     (found,) = take_nested(tmp_path / "privface.yaml", text).problems
     assert problem in found
+
+
+WRONG_NESTED = """\
+doors:
+  back:
+    adress: a
+    seconds: 0
+  front: {address: b,
+    seconds: x}
+hooks:
+- address: 7
+- address: c
+  pasword: d
+- address: e
+  seconds: 90
+"""
+WRONG_NESTED_TOML = """\
+[doors.back]
+adress = "a"
+seconds = 0
+[doors."Front door"]
+seconds = "x"
+address = "b"
+[[hooks]]
+address = 7
+[[hooks]]
+address = "c"
+pasword = "d"
+[[hooks]]
+address = "e"
+seconds = 90
+"""
+
+
+def test_all_wrong_nested_settings_with_their_own_lines(tmp_path: Path) -> None:
+    assert set(take_nested(tmp_path / "a.yaml", WRONG_NESTED).problems) == {
+        "a.yaml, line 3: doors.back.adress: no such setting; did you mean address?",
+        "a.yaml, line 2: doors.back.address: is missing",
+        "a.yaml, line 4: doors.back.seconds: expected 1 to 60",
+        "a.yaml, line 6: doors.front.seconds: expected a whole number",
+        "a.yaml, line 8: hooks.1.address: expected a text (in quotes, if it looks like a number)",
+        "a.yaml, line 10: hooks.2.pasword: no such setting; did you mean password?",
+        "a.yaml, line 12: hooks.3.seconds: expected 1 to 60",
+    }
+    assert set(take_nested(tmp_path / "a.toml", WRONG_NESTED_TOML).problems) == {
+        "a.toml, line 2: doors.back.adress: no such setting; did you mean address?",
+        "a.toml, line 1: doors.back.address: is missing",
+        "a.toml, line 3: doors.back.seconds: expected 1 to 60",
+        "a.toml, line 5: doors.Front door.seconds: expected a whole number",
+        "a.toml, line 8: hooks.1.address: expected a text (in quotes, if it looks like a number)",
+        "a.toml, line 11: hooks.2.pasword: no such setting; did you mean password?",
+        "a.toml, line 14: hooks.3.seconds: expected 1 to 60",
+    }
+
+
+def test_nested_settings_of_the_environment_have_no_line_of_the_file(write: Any) -> None:
+    config = write("webhooks:\n- url: http://a\n  secret: 0123456789abcdef\n  seconds: 0\n")
+    assert problems(config) == ("privface.yaml, line 4: webhooks.1.seconds: expected 0.5 to 60",)
+    given = "[{url: 'http://a', secret: 0123456789abcdef, attempts: 0}]"
+    assert problems(config, {"PRIVFACE_WEBHOOKS": given}) == (
+        "the environment (PRIVFACE_WEBHOOKS): webhooks.1.attempts: expected 1 to 100",
+    )
+
+
+def test_all_wrong_entries_of_a_list_with_their_own_lines(write: Any) -> None:
+    text = (
+        'links:\n  allow:\n  - ftp://a/\n  - rtsp://b/\n  - "http://169.254.169.254/"\n  webcams: [x, 0, y]\n'
+        "camera: {door: {webcam: 0}}\n"
+    )
+    assert [problem.partition(" or a prefix")[0] for problem in problems(write(text))] == [
+        "privface.yaml, line 3: links.allow.1: expected rtsp, rtsps, http or https://host/path,",
+        "privface.yaml, line 5: links.allow.3: a cloud's metadata address is never opened",
+        "privface.yaml, line 6: links.webcams.1: expected a whole number",
+        "privface.yaml, line 6: links.webcams.3: expected a whole number",
+        "privface.yaml, line 7: camera.door: no such setting; did you mean cameras.door?",
+    ]
+
+
+def test_a_file_that_refers_to_itself_ends(write: Any) -> None:
+    assert problems(write("server: &a\n  port: *a\n")) == (
+        "privface.yaml, line 2: server.port: expected a whole number",
+    )

@@ -291,8 +291,9 @@ async def test_a_camera_link_is_looked_at_for_its_time(tmp_path: Path, method: s
             link = quote(address, safe="") if encoded else address
             status, answer = await ask(api, f"/cam_face_recognition/{link}/17/{TAIL}?detail=1", method=method)
             kept = await events(api, 2)
+            (known,) = api.backend.services.cameras.all()
         await until(lambda: camera.open_connections == 0)
-    assert status == 200
+    assert (status, known.name) == (200, "127.0.0.1")
     assert list(answer["labels"].values()) == ["/app/database/Ada.jpg"]
     assert answer["frames_total"] > 2
     # One visit each, of which something is said once more when it is sure.
@@ -349,6 +350,7 @@ async def test_a_camera_that_is_not_there(tmp_path: Path) -> None:
         address = f"rtsp://127.0.0.1:{taken.getsockname()[1]}/live"
         async with serving(tmp_path, links=LinkSettings(allow=(address,))) as api:
             status, answer = await ask(api, f"/cam_face_recognition/{quote(address, safe='')}/17/{TAIL}", method="GET")
+            assert list(api.backend.services.cameras.all()) == []
     assert (status, answer["error"]["code"]) == (502, "link_unreachable")
     assert "rtsp" not in json.dumps(answer)
 

@@ -108,19 +108,11 @@ def test_all_of_several_or_none(log: EventLog) -> None:
 def test_forgetting_a_person_removes_what_names_them(log: EventLog, database: Database) -> None:
     log.extend(event(number, person_id="ada", person="Ada Unforgettable") for number in range(30))
     log.append(event(30, person_id="grace", person="Grace"))
-    assert log.forget_person("ada") == 30
-    assert log.forget_person("ada") == 0
+    assert log.forget_person("ada") == (30, 0)
+    assert log.forget_person("ada") == (0, 0)
     assert ids(log.list()) == ["event-30"]
     held = b"".join(file.read_bytes() for file in database.path.parent.glob("privface.db*"))
     assert b"Unforgettable" not in held
-
-
-def test_purging_removes_what_is_older(log: EventLog) -> None:
-    log.extend(event(number) for number in range(10))
-    assert log.purge(START + timedelta(minutes=4)) == 4
-    assert log.count() == 6
-    log.append(event(11))
-    assert ids(log.list(limit=2)) == ["event-11", "event-9"]
 
 
 def test_texts_that_no_utf_8_can_hold(log: EventLog) -> None:
@@ -137,15 +129,15 @@ def test_a_page_has_its_limit(log: EventLog) -> None:
 
 def test_an_explanation_comes_back_as_it_was_and_goes_with_its_event(log: EventLog, database: Database) -> None:
     why = {"nearest": [{"person_id": "ada", "score": 0.25}], "stranger": None, "text": "Zoë \U0001f600"}
-    log.extend((event(1), event(2)), {"event-1": why, "event-9": {"nearest": []}})
+    log.extend((event(1, visit_id="visit-1"), event(2)), {"event-1": why, "event-9": {"nearest": []}})
     assert log.explanation("event-1") == why
     assert log.explanation("event-2") is None
     assert log.explanation("event-9") is None
-    log.extend((event(1),))
+    log.extend((event(1, visit_id="visit-1"),))
     assert log.explanation("event-1") == why
-    log.extend((event(1),), {"event-1": {"nearest": []}})
+    log.extend((event(1, visit_id="visit-1"),), {"event-1": {"nearest": []}})
     assert log.explanation("event-1") == {"nearest": []}
-    assert log.purge(START + timedelta(minutes=2)) == 1
+    assert log.forget_person("grace", {"visit-1"}) == (1, 0)
     assert log.explanation("event-1") is None
     assert database.rows("SELECT count(*) FROM explanations") == [(0,)]
 
@@ -163,7 +155,7 @@ def test_explanations_forget_a_person(log: EventLog, database: Database) -> None
     deep = {"nearest": nearest, "faces": [{"best": ada, "others": [ada, "grace"]}]}
     log.extend(unknown, {"event-0": deep, "event-1": {"nearest": nearest[1:]}, "event-2": {"nearest": nearest}})
     log.extend((event(3, person_id=ada, person="Ada"),), {"event-3": {"nearest": nearest}})
-    assert log.forget_person(ada) == 1
+    assert log.forget_person(ada) == (1, 0)
     assert log.explanation("event-3") is None
     assert log.forget_mentions(ada) == 2
     assert log.forget_mentions(ada) == 0

@@ -20,8 +20,6 @@ from privface_backend.tasks import (
     follow_states,
     keep_starting,
     poll,
-    purge_events,
-    purge_memory,
     write_private,
 )
 from support.backend import until
@@ -73,23 +71,6 @@ async def test_polling_warns_once_and_says_when_it_works_again(caplog: pytest.Lo
     assert [record.message for record in caplog.records] == ["Reading: The disk is full.", "Reading works again"]
 
 
-async def test_memory_is_purged_at_the_start_and_after_a_failure_again(caplog: pytest.LogCaptureFixture) -> None:
-    calls = 0
-
-    async def purge() -> None:
-        nonlocal calls
-        calls += 1
-        raise FULL
-
-    async with background(purge_memory(purge, 24.0)) as task:
-        await until(lambda: calls == 1)
-        await until(lambda: bool(caplog.records))
-        assert not task.done()
-    assert [record.message for record in caplog.records] == [
-        "What is remembered of visits can't be removed: The disk is full."
-    ]
-
-
 class Clock:
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 23, tzinfo=UTC)
@@ -115,21 +96,6 @@ async def test_states_are_told_when_due_and_when_woken() -> None:
         clock.now += timedelta(seconds=0.02)
         await until(lambda: len(told) >= 3)
         assert due[0] is None
-
-
-async def test_old_events_are_removed_at_once_and_a_full_disk_does_not_end_it(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    clock, asked = Clock(), []
-
-    async def purge(moment: datetime) -> int:
-        asked.append(moment)
-        raise FULL
-
-    async with background(purge_events(purge, clock, 30)) as task:
-        await until(lambda: bool(caplog.records))
-        assert asked == [clock.now - timedelta(days=30)]
-        assert not task.done()
 
 
 def numbers(events: Sequence[Event]) -> list[int]:

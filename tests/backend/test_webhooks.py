@@ -198,7 +198,7 @@ async def test_the_resolver_gives_checked_addresses_and_asks_each_time() -> None
 def test_addresses_that_nothing_is_sent_to(address: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedAddressError):
         check_literal(URL(address))
-    with pytest.raises(SettingsError, match="entry 1: url"):
+    with pytest.raises(SettingsError, match=r"webhooks\.1\.url"):
         load(tmp_path, url=address, secret=SECRET)
 
 

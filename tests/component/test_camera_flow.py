@@ -15,9 +15,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from component.flow_texts import checking_texts, read_texts
-from custom_components.privface.anonymize import METHODS
+from custom_components.privface.anonymize import METHODS, Noise, Strength
 from custom_components.privface.camera_flow import CameraFlow, camera_name
+from custom_components.privface.camera_settings import CameraSettings
+from custom_components.privface.claims import describe_privacy
 from custom_components.privface.const import DOMAIN
+from custom_components.privface.enrollment import enrollment_strengths
 
 DOOR, YARD = "camera.door", "camera.yard"
 FRAMES = {"burst": 3.0, "spacing": 1.0, "cooldown": 10.0}
@@ -162,10 +165,11 @@ async def test_camera_without_state_is_added(
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_each_method_has_its_step(hass: HomeAssistant, entry: MockConfigEntry, method: str) -> None:
-    assert read_texts()["selector"]["method"]["options"][method]
-    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR, "method": method})
-    assert result["step_id"] == method
-    assert suggestions(result) == {"parameter": METHODS[method].default}
+    slug = method.replace("+", "_")
+    assert read_texts()["selector"]["method"]["options"][slug]
+    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR, "method": slug})
+    assert result["step_id"] == slug
+    assert suggestions(result)["parameter"] == METHODS[method].default
     result = await answer(hass, result, {"parameter": METHODS[method].minimum}, {"frames": {}})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     (camera,) = entry.subentries.values()
@@ -319,6 +323,58 @@ async def test_camera_is_changed(hass: HomeAssistant, entry: MockConfigEntry) ->
     }
 
 
+async def test_the_advice_is_followed_within_limits_that_are_set(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR}, {"parameter": 25, "adaptive": True})
+    assert (result["step_id"], result["errors"]) == ("limits", {})
+    assert suggestions(result) == {"least": 25, "most": METHODS["gaussian"].useful}
+    for bad, errors in (
+        ({"least": 8, "most": 10}, {"least": "bad_parameter", "most": "bad_parameter"}),
+        ({"least": 33, "most": 9}, {"most": "limits_crossed"}),
+    ):
+        result = await answer(hass, result, bad)
+        assert (result["step_id"], result["errors"]) == ("limits", errors)
+        assert suggestions(result) == bad
+    result = await answer(hass, result, {"least": 9.0, "most": 41.0}, {"frames": {}})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    (camera,) = entry.subentries.values()
+    chosen = {"parameter": 25, "adaptive": True, "least": 9, "most": 41}
+    assert camera.data == DATA | chosen
+    assert all(type(camera.data[key]) is int for key in ("least", "most"))
+
+    result = await answer(hass, await begin(hass, entry, camera), {"camera_entity": DOOR})
+    assert suggestions(result) == {"parameter": 25, "adaptive": True}
+    result = await answer(hass, result, suggestions(result))
+    assert suggestions(result) == {"least": 9, "most": 41}
+    result = await answer(hass, result, suggestions(result), {"frames": FRAMES})
+    assert entry.subentries[camera.subentry_id].data == DATA | chosen
+    result = await answer(hass, await begin(hass, entry, camera), {"camera_entity": DOOR}, {"parameter": 17})
+    assert result["step_id"] == "looks"
+    await answer(hass, result, {"frames": FRAMES})
+    assert entry.subentries[camera.subentry_id].data == DATA
+
+
+async def test_camera_with_noise(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    result = await answer(hass, await begin(hass, entry), {"camera_entity": DOOR, "method": "pixelate_noise"})
+    assert (result["step_id"], result["errors"]) == ("pixelate_noise", {})
+    assert suggestions(result) == {"parameter": METHODS["pixelate+noise"].default, "epsilon": 1.0, "sensitivity": 16}
+    with pytest.raises(InvalidData):
+        await answer(hass, result, {"parameter": 16.0, "epsilon": 0.0, "sensitivity": 16.0})
+    result = await answer(hass, result, {"parameter": 12.0, "epsilon": 2.5, "sensitivity": 8.0}, {"frames": FRAMES})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    (camera,) = entry.subentries.values()
+    assert camera.data == DATA | {"method": "pixelate+noise", "parameter": 12, "epsilon": 2.5, "sensitivity": 8}
+    settings = CameraSettings.from_subentry(camera)
+    assert settings.strength == Strength(method="pixelate+noise", parameter=12, noise=Noise(epsilon=2.5, sensitivity=8))
+    privacy = describe_privacy(settings.strength)
+    assert (privacy.epsilon, privacy.sensitivity) == (2.5, 8)
+    assert {strength.noise for strength in enrollment_strengths([settings.strength])} == {settings.strength.noise}
+
+    result = await begin(hass, entry, camera)
+    assert suggestions(result)["method"] == "pixelate_noise"
+    result = await answer(hass, result, suggestions(result))
+    assert suggestions(result) == {"parameter": 12, "epsilon": 2.5, "sensitivity": 8}
+
+
 async def test_changed_camera_must_stay_unique(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     add_camera(hass, entry, "Yard", camera_entity=YARD)
     camera = add_camera(hass, entry, "Front door")
@@ -369,10 +425,11 @@ async def test_forms_reach_the_browser(
     camera, name, method = form["data_schema"]
     assert camera["selector"]["entity"]["domain"] == ["camera"]
     assert (name["name"], name.get("required", False)) == ("name", False)
-    assert method["selector"]["select"]["options"] == list(METHODS)
+    assert method["selector"]["select"]["options"] == [name.replace("+", "_") for name in METHODS]
 
     form = await post(path, {"camera_entity": DOOR})
-    (parameter,) = form["data_schema"]
+    parameter, adaptive = form["data_schema"]
+    assert (adaptive["name"], adaptive["selector"]) == ("adaptive", {"boolean": {}})
     slider = parameter["selector"]["number"]
     gaussian = METHODS["gaussian"]
     assert (slider["min"], slider["max"], slider["step"]) == (gaussian.minimum, gaussian.useful, gaussian.step)
@@ -394,5 +451,6 @@ async def test_forms_reach_the_browser(
 def test_every_method_has_texts() -> None:
     steps = read_texts()["config_subentries"]["camera"]["step"]
     for method in METHODS:
-        assert hasattr(CameraFlow, f"async_step_{method}")
-        assert method in steps
+        slug = method.replace("+", "_")
+        assert hasattr(CameraFlow, f"async_step_{slug}")
+        assert slug in steps

@@ -111,6 +111,13 @@ async def test_a_person_before_a_camera(
     assert home.state("sensor", door, "people_now").state == "nobody"
     assert home.state("sensor", door, "last_person").state == "Ada"
 
+    await home.act("forget", person="Ada")
+    await wait_until(lambda: home.state("event", door, "face").attributes["event_type"] == "forgotten")
+    assert home.state("event", door, "face").attributes.get("person") is None
+    await wait_until(lambda: device_names(hass, home) == {"PrivFace", "Porch door"})
+    await hass.async_block_till_done()
+    assert not [state.entity_id for state in hass.states.async_all() if "Ada" in str(state.as_dict())]
+
 
 async def test_a_stranger_and_nobody(
     hass: HomeAssistant, backend: BackendProcess, token: str, pictures: DrawnPictures

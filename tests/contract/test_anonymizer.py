@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privface_backend.domain.frames import Pixels
+from privface_backend.engines.anonymizers.background import FLAT
 from privface_backend.errors import PrivFaceError
-from privface_backend.plugins.ports import Anonymizer
+from privface_backend.plugins.ports import Anonymizer, FaceKeeper, NoisyAnonymizer
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode
 from support.engines import all_names, engine, names
@@ -105,7 +106,8 @@ def test_gives_a_new_picture_and_leaves_the_old_one(anonymizer: Anonymizer, heig
         assert result.dtype == np.uint8
         assert result.flags.c_contiguous
         assert not np.shares_memory(result, pixels)
-        np.testing.assert_array_equal(anonymizer.apply(pixels, parameter), result)
+        if not isinstance(anonymizer, NoisyAnonymizer):
+            np.testing.assert_array_equal(anonymizer.apply(pixels, parameter), result)
 
 
 def test_sigma_grows_with_the_parameter(anonymizer: Anonymizer) -> None:
@@ -135,6 +137,8 @@ def test_takes_detail_away_as_its_sigma_says(anonymizer: Anonymizer) -> None:
 
     A square cell of the same variance keeps 1 / (sigma sqrt(12)), 2 % more.
     """
+    if isinstance(anonymizer, NoisyAnonymizer):
+        pytest.skip("it adds what it takes away, and more")
     noise = np.random.default_rng(3).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     for parameter in allowed(anonymizer):
         sigma = anonymizer.sigma(parameter)
@@ -145,7 +149,14 @@ def test_takes_detail_away_as_its_sigma_says(anonymizer: Anonymizer) -> None:
 
 
 def test_leaves_an_even_picture_as_it_is(anonymizer: Anonymizer) -> None:
+    """One that keeps faces only makes it flat; one that adds noise gives it some."""
     for color in (0, 1, 127, 254, 255):
         even = np.full((40, 61, 3), color, np.uint8)
+        expected = np.full_like(even, FLAT) if isinstance(anonymizer, FaceKeeper) else even
         for parameter in allowed(anonymizer)[::20]:
-            np.testing.assert_array_equal(anonymizer.apply(even, parameter), even)
+            done = anonymizer.apply(even, parameter)
+            if isinstance(anonymizer, NoisyAnonymizer):
+                # Large cells have so little of it that it may be rounded away.
+                assert (done != expected).any() or parameter > 20
+            else:
+                np.testing.assert_array_equal(done, expected)

@@ -82,6 +82,46 @@ def refused(code: str, kind: str = "RefusedError") -> Iterator[Any]:
     assert (type(caught.value), caught.value.code) == (getattr(api, kind), code)
 
 
+class TestCalibration:
+    async def test_before_and_after_it_is_made(self, backend: Api, client: Any) -> None:
+        for name, identity in (("Ada", ADA), ("Ben", BEN)):
+            person = await client.create_person(name)
+            for side in (120, 160):
+                frame = pixels(identity, side=side)
+                await client.enroll(person.id, [(blurred(frame, kernel), privacy(kernel)) for kernel in (9, 17)])
+        before = await client.calibration()
+        assert (before.searchable, before.current, before.chosen, before.face_widths) == (2, False, None, {})
+        made = await make_client(backend, Scope.ENROLL).calibrate(0.8)
+        assert (made.gallery, made.current) == (before.gallery, True)
+        level = made.chosen
+        assert level.relative > 0
+        assert (level.known, level.mistaken, level.named, level.share) == (level.probes, 0, 0, 1)
+        assert 0 < level.low < level.high <= 1
+        assert await client.calibration() == made
+
+    async def test_what_cannot_be_made(self, client: Any) -> None:
+        with refused("too_few_faces"):
+            await client.calibrate(0.9)
+        with refused("bad_request"):
+            await client.calibrate(0.1)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"enrolled": {}},
+            {"current": "yes"},
+            {"cameras": None},
+            {"result": {"chosen": 0.03, "levels": [{"relative": 0.03}]}},
+            {"result": {"chosen": "strong"}},
+        ],
+    )
+    def test_answers_of_another_shape(self, change: dict[str, Any]) -> None:
+        answer = {"enrolled": {"gallery": "1", "searchable": 2}, "current": True, "result": None, "cameras": []}
+        assert api.Calibration.from_dict(answer).chosen is None
+        with pytest.raises(api.WireError):
+            api.Calibration.from_dict(answer | change)
+
+
 class TestInfo:
     async def test_it_says_how_the_backend_stands(self, backend: Api, client: Any) -> None:
         await enrolled(client, "Ada", ADA)
@@ -256,7 +296,7 @@ class TestFrames:
         with refused("camera_disabled"):
             await client.send_frame("door", good, card())
         for number in range(256 - 1):
-            backend.backend.services.cameras.get(f"camera {number}")
+            backend.backend.services.cameras.add(f"camera {number}")
         with refused("overloaded"):
             await client.send_frame("one more", good, card("one more"))
 

@@ -61,6 +61,9 @@ class Listener:
     def people(self, people: Any) -> None:
         self.told.append(("people", people))
 
+    def advice(self, camera: str, advice: Any) -> None:
+        self.told.append(("advice", (camera, advice)))
+
     def disconnected(self, error: Any) -> None:
         self.told.append(("disconnected", error))
 
@@ -201,7 +204,7 @@ class TestWhatIsTold:
             # All at once: nothing is sent, and nothing read, before the last.
             for number in range(50):
                 services.bus.tell(Message(StreamMessage.STATE, {"camera": "door", "unknown": number}))
-            services.cameras.get("the newest")
+            services.cameras.add("the newest")
             fresh = await followed.listener.wait("snapshot", 2)
             assert [camera.camera for camera in fresh.cameras] == ["the newest"]
             assert followed.listener.all("disconnected") == []

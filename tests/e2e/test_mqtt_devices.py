@@ -189,11 +189,29 @@ async def test_a_person_who_is_renamed_keeps_their_entities(shed: Shed) -> None:
 
 
 async def test_a_person_who_is_forgotten_is_gone(shed: Shed) -> None:
-    (person,) = await asyncio.to_thread(shed.backend.people)
-    await shed.call("DELETE", f"/api/v1/people/{person['id']}")
+    assert await _places_of(shed, "adele") == ["device registry", "states"]
+    # In another process than the service, as one would on the command line.
+    (receipt,) = await asyncio.to_thread(shed.backend.run, "people", "forget", "Adele", "--yes")
+    assert receipt["complete"], receipt
     await shed.until_devices(lambda devices: "Adele" not in devices)
-    assert not [entity_id for entity_id in await shed.home.states() if ".ada_" in entity_id]
     await shed.home.until_state("sensor.privface_people", "0")
+    await shed.home.until_state("sensor.front_door_people_now", lambda state: state["attributes"]["people"] == [])
+    assert not [entity_id for entity_id in await shed.home.states() if ".ada_" in entity_id]
+
+    async def none_is_left() -> bool:
+        return not await _places_of(shed, "adele") and not await _places_of(shed, ".ada_")
+
+    await shed.home.until(none_is_left, "the name is still there", 60)
+
+
+async def _places_of(shed: Shed, word: str) -> list[str]:
+    """Where in Home Assistant a word stands: in the states with their attributes, and in the registries."""
+    places = {
+        "states": await shed.home.states(),
+        "device registry": await shed.home.command("config/device_registry/list"),
+        "entity registry": await shed.home.command("config/entity_registry/list"),
+    }
+    return sorted(place for place, found in places.items() if word in json.dumps(found).lower())
 
 
 async def test_a_camera_that_is_removed_is_gone(shed: Shed) -> None:

@@ -16,6 +16,7 @@ import aiohttp
 import av
 import cv2
 import jsonschema
+import numpy as np
 from aiohttp import web
 
 from privface_backend.app import Backend, open_backend
@@ -53,16 +54,16 @@ def make_settings(directory: Path, **sections: Any) -> Settings:
     )
 
 
-def picture(*identities: int, side: int = 160, kind: str = ".png") -> bytes:
-    """A picture's file with the drawn faces of ``identities`` side by side."""
-    return encode(pixels(*identities, side=side), kind)
+def picture(*identities: int, side: int = 160, kind: str = ".png", kernel: int = 1) -> bytes:
+    """A picture's file with the drawn faces of ``identities`` side by side, blurred by ``kernel`` pixels."""
+    return encode(pixels(*identities, side=side, kernel=kernel), kind)
 
 
-def pixels(*identities: int, side: int = 160) -> Pixels:
+def pixels(*identities: int, side: int = 160, kernel: int = 1) -> Pixels:
     frame = ground(640, 360)
     for place, identity in enumerate(identities):
         draw_face(frame, identity, 20 + place * 200, 80, side)
-    return frame
+    return frame if kernel == 1 else np.asarray(cv2.GaussianBlur(frame, (kernel, kernel), 0), dtype=np.uint8)
 
 
 def encode(frame: Pixels, kind: str = ".png") -> bytes:

@@ -23,9 +23,10 @@ from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
 from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.memory import MemoryService
-from privface_backend.gallery.service import GalleryService
+from privface_backend.gallery.service import EnrollmentRules, GalleryService
 from privface_backend.plugins.ports import GalleryStore
 from privface_backend.storage.database import Database, StorageThread
+from privface_backend.storage.erasures import Erasures
 from privface_backend.storage.events import EventLog
 from support.keys import KEYS
 
@@ -146,14 +147,25 @@ class OpenGallery:
 
 @contextlib.asynccontextmanager
 async def open_gallery(
-    path: Path, contract: Contract | None = CONTRACT, keeping: timedelta = timedelta(hours=24)
+    path: Path,
+    contract: Contract | None = CONTRACT,
+    keeping: timedelta = timedelta(hours=24),
+    rules: EnrollmentRules | None = None,
 ) -> AsyncIterator[OpenGallery]:
     async with StorageThread() as storage:
         database = await storage.call(Database, path, KEYS)
         try:
             store, events, index = SqliteGalleryStore(database), EventLog(database), GalleryIndex()
             clock = ticking_clock()
-            service = GalleryService(store=store, storage=storage, index=index, clock=clock, events=events)
+            service = GalleryService(
+                store=store,
+                storage=storage,
+                index=index,
+                clock=clock,
+                events=events,
+                erasures=Erasures(database),
+                rules=rules,
+            )
             memory = MemoryService(
                 gallery=service,
                 store=store,

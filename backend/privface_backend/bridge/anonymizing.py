@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -13,7 +13,7 @@ from privface_backend.domain.frames import WORKING_SIZE, Pixels
 from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.anonymizing import anonymize
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
-from privface_backend.plugins.ports import Anonymizer, EngineContext
+from privface_backend.plugins.ports import Anonymizer, EngineContext, Weights
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.plugins.weightless import NoWeights
@@ -51,7 +51,8 @@ class AnonymizedPicture:
 
 
 class Workshop:
-    """Anonymizes pictures, on any thread. ``keep``: how old a picture may become."""
+    """Anonymizes pictures, on any thread. ``keep``: how old a picture may become; ``weights``: of methods that look for
+    faces; ``noise``: epsilon and sensitivity, of methods that add noise."""
 
     def __init__(
         self,
@@ -60,8 +61,12 @@ class Workshop:
         limits: PictureLimits,
         keep: timedelta,
         longest: int = WORKING_SIZE,
+        weights: Weights | None = None,
+        noise: Privacy | None = None,
     ) -> None:
         self._registry: Final = registry
+        self._weights: Final = weights or NoWeights()
+        self._noise: Final = noise or Privacy()
         self._keep: Final = keep
         self._longest: Final = longest
         self._anonymizers: Final[dict[str, Anonymizer]] = {}
@@ -74,7 +79,7 @@ class Workshop:
             PrivFaceError: ``engine_unknown``, ``engine_missing``.
         """
         if method not in self._anonymizers:
-            context = EngineContext(weights=NoWeights())
+            context = EngineContext(weights=self._weights)
             self._anonymizers[method] = self._registry.create(EngineKind.ANONYMIZER, method, context)
         return self._anonymizers[method]
 
@@ -89,9 +94,9 @@ class Workshop:
             picture = self._open(picture)
         anonymizer = self.anonymizer(own.method)
         strength = at_least(own, kernel, anonymizer)
-        done = anonymize(self._decode(picture), anonymizer, strength.parameter, self._longest)
-        privacy = Privacy(method=strength.method, parameter=strength.parameter, applied_by=AppliedBy.BRIDGE)
-        return AnonymizedPicture(pixels=done, card=make_card(picture, privacy))
+        wanted = replace(self._noise, method=strength.method, parameter=strength.parameter)
+        done = anonymize(self._decode(picture), anonymizer, wanted, AppliedBy.BRIDGE, self._longest)
+        return AnonymizedPicture(pixels=done.pixels, card=make_card(picture, done.privacy))
 
     def _open(self, picture: PayloadPicture) -> Picture:
         opened = open_payload(picture.payload, kind=picture.format, path=picture.field, time_path=picture.time_field)

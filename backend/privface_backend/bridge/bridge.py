@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from privface_backend.bridge.adaptive import limits_of
 from privface_backend.bridge.anonymizing import Workshop
 from privface_backend.bridge.deliver import Deliver
 from privface_backend.bridge.gate import GateRules
@@ -25,6 +26,7 @@ from privface_backend.bridge.sources import BACKOFF, SourceFeed, SourceOpener
 from privface_backend.bridge.strength import Strength
 from privface_backend.domain.backoff import Backoff
 from privface_backend.domain.cameras import camera_name_problem
+from privface_backend.models.checked import CheckedWeights
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.slugs import make_slug
 from privface_backend.mqtt.topics import Topics
@@ -182,7 +184,9 @@ class Bridge:
         task.add_done_callback(self._tasks.discard)
 
     def _add(self, camera: str, feed: CameraFeed | None) -> None:
-        line = CameraLine(camera, _rules(feed), self._strength(feed), self._parts, enabled=feed is None or feed.enabled)
+        own = self._strength(feed)
+        enabled, limits = feed is None or feed.enabled, limits_of(feed, own)
+        line = CameraLine(camera, _rules(feed), own, self._parts, enabled=enabled, limits=limits)
         self._lines[camera] = line
         if self._backend is not None:
             self._backend.introduce(line)
@@ -240,6 +244,8 @@ def _make_parts(
         limits=picture_limits(settings),
         keep=timedelta(seconds=keep),
         longest=settings.pipeline.working_size,
+        weights=CheckedWeights(settings.models_dir),
+        noise=settings.privacy.default,
     )
     return LineParts(workshop=workshop, deliver=deliver, pool=pool, keep_seconds=keep)
 

@@ -12,7 +12,8 @@ class Counts:
     ``received``: pictures that came; of these: ``replaced`` by a newer one, ``unwanted`` (the camera is off, or waits
     for a trigger), ``stale`` (too old when it was their turn), ``refused`` (no picture, damaged, too large), ``sent``,
     ``failed`` (the backend refused them). ``superseded`` and ``disabled``: those of ``sent`` that the backend answered
-    with a newer one of the camera, or with the camera being switched off. ``lost``: how often its source was lost.
+    with a newer one of the camera, or with the camera being switched off. ``faceless``: those that were made flat, for
+    no face was found to keep. ``lost``: how often its source was lost.
     """
 
     received: int = 0
@@ -24,6 +25,7 @@ class Counts:
     superseded: int = 0
     disabled: int = 0
     failed: int = 0
+    faceless: int = 0
     lost: int = 0
 
     def to_dict(self) -> dict[str, int]:

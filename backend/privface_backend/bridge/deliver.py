@@ -21,10 +21,12 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What the receiver wants of a camera; None: it doesn't say. ``kernel``: of a gaussian blur at least as strong."""
+    """What the receiver wants of a camera; None: it doesn't say. ``kernel``: of a gaussian blur at least as strong;
+    ``advised``: of one that is as strong as it should be, for those who follow that."""
 
     enabled: bool | None = None
     kernel: int | None = None
+    advised: int | None = None
 
 
 class Deliver(Protocol):

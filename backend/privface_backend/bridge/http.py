@@ -18,6 +18,7 @@ from privface_backend.bridge.deliver import Answer, Wishes
 from privface_backend.bridge.jpeg import encode_picture
 from privface_backend.domain.backoff import Backoff
 from privface_backend.domain.frames import Pixels
+from privface_backend.outages import explain
 from privface_backend.protocol import (
     API_VERSION,
     MIN_API_VERSION,
@@ -112,21 +113,26 @@ class HttpDeliver:
                 body = await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # Its text may hold the address.
-            return self._away(type(error).__name__)
+            return self._away(explain(error))
         answered = self._clock()
         self.backend_clock.note_header(response.headers.get("Date"), asked=asked, answered=answered)
         if response.status in _DENIED:
             return self._denied(response.status)
         if response.status in _UNAVAILABLE or (response.status == 503 and body is None):
             return self._away(f"status {response.status}")
-        self._reached()
         return judge(response.status, body, asked, answered)
 
     def _judge(self, status: int, body: Mapping[str, Any] | None, _asked: datetime, _answered: datetime) -> Answer:
         if 200 <= status < 300:
+            if body is None or "events" not in body:
+                return self._not_ours()
+            self._reached()
             self._refused.clear()
             return Answer.TAKEN
         code, text = _error(body)
+        # What stands between, such as a proxy, may refuse too.
+        if code:
+            self._reached()
         if code == ErrorCode.CAMERA_DISABLED:
             return Answer.DISABLED
         if code == ErrorCode.SUPERSEDED:
@@ -136,8 +142,8 @@ class HttpDeliver:
 
     def _judge_info(self, status: int, body: Mapping[str, Any] | None, asked: datetime, answered: datetime) -> Answer:
         if status != 200 or body is None or "api_version" not in body:
-            self._warn_once("not privface", "What answers at bridge.backend is no PrivFace backend")
-            return Answer.REFUSED
+            return self._not_ours()
+        self._reached()
         newest, oldest = body.get("api_version"), body.get("min_api_version")
         if (
             isinstance(newest, int)
@@ -158,10 +164,15 @@ class HttpDeliver:
         return Answer.TAKEN
 
     def _reached(self) -> None:
-        if self.state not in {"reached", "connecting"}:
+        if self.state in {"away", "refused"}:
             _LOGGER.info("The backend takes pictures again")
         self.state = "reached"
         self._failures, self._not_before = 0, float("-inf")
+
+    def _not_ours(self) -> Answer:
+        self._warn_once("not privface", "What answers at bridge.backend is no PrivFace backend")
+        self.state = "not_privface"
+        return Answer.REFUSED
 
     def _away(self, why: str) -> Answer:
         level = logging.DEBUG if self.state == "away" else logging.WARNING

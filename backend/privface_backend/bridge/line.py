@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from privface_backend.bridge.adaptive import Advised, Limits, follow
 from privface_backend.bridge.anonymizing import StalePictureError, Workshop
 from privface_backend.bridge.counts import Counts
 from privface_backend.bridge.deliver import Answer, Deliver
@@ -40,14 +41,28 @@ class LineParts:
 
 
 class CameraLine:
-    """One camera's line. All methods are for the event loop; ``run`` is its whole life."""
+    """One camera's line. ``limits``: between which its strength follows the backend's advice; None: it doesn't.
 
-    def __init__(self, camera: str, rules: GateRules, own: Strength, parts: LineParts, *, enabled: bool = True) -> None:
+    All methods are for the event loop; ``run`` is its whole life.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        rules: GateRules,
+        own: Strength,
+        parts: LineParts,
+        *,
+        enabled: bool = True,
+        limits: Limits | None = None,
+    ) -> None:
         self.camera: Final = camera
         self.gate: Final = Gate(rules, parts.monotonic)
         self.counts: Final = Counts()
         self.source: str | None = None
         self._own: Final = own
+        self._limits: Final = limits
+        self._advised = Advised()
         self._parts: Final = parts
         self._switch: Final = enabled
         self._kernel: int | None = None
@@ -90,6 +105,27 @@ class CameraLine:
             self._kernel = kernel
         self._wake()
 
+    def advise(self, kernel: int | None) -> None:
+        """Take over how strongly the backend would anonymize the camera's pictures; None: it doesn't say any more."""
+        self._advised = Advised(kernel=kernel)
+
+    def doubt_advice(self) -> None:
+        """The backend is away: what it advised last stays, unless the camera's own strength is more."""
+        self._advised = replace(self._advised, current=False)
+
+    def trust_advice(self) -> None:
+        """The backend is back: what it advised last holds."""
+        self._advised = replace(self._advised, current=True)
+
+    @property
+    def strength(self) -> Strength:
+        """How strongly the next picture is anonymized, unless the backend asks for more.
+
+        Raises:
+            PrivFaceError: ``engine_unknown``, ``engine_missing``.
+        """
+        return follow(self._own, self._limits, self._advised, self._parts.workshop.anonymizer(self._own.method))
+
     def note_source(self, state: str) -> None:
         """How the camera's source stands, in a word: connecting, connected or lost. It logs by itself."""
         if state == "lost" and self.source != "lost":
@@ -120,13 +156,14 @@ class CameraLine:
             picture, arrived, turn = await self._next()
             try:
                 card, packed = await asyncio.get_running_loop().run_in_executor(
-                    self._parts.pool, self._prepare, picture, turn, self._kernel
+                    self._parts.pool, self._prepare, picture, turn, self.strength, self._kernel
                 )
             except StalePictureError:
                 self.counts.stale += 1
             except PrivFaceError as error:
                 self._refused(error.code, error.message)
             else:
+                self.counts.faceless += card.privacy is not None and card.privacy.kept == 0
                 await self._deliver(card, packed, arrived)
             picture = packed = None  # type: ignore[assignment]  # nothing clear is kept while the next one is waited for
 
@@ -165,14 +202,17 @@ class CameraLine:
         if wishes.enabled != self.gate.enabled:
             self.follow(enabled=wishes.enabled)
         self._kernel = wishes.kernel
+        self._advised = Advised(kernel=wishes.advised)
         return _ASK_SECONDS
 
     def _drop_unwanted(self) -> None:
         self.counts.unwanted += self._waiting.clear()
 
-    def _prepare(self, picture: AnyPicture, turn: Turn, kernel: int | None) -> tuple[FrameCard, Any]:
+    def _prepare(
+        self, picture: AnyPicture, turn: Turn, strength: Strength, kernel: int | None
+    ) -> tuple[FrameCard, Any]:
         """On a thread: from the clear picture to what is sent."""
-        done = self._parts.workshop.prepare(picture, self._own, kernel)
+        done = self._parts.workshop.prepare(picture, strength, kernel)
         card = done.card
         if card.trigger is None and card.more is None:
             card = replace(card, trigger=turn.trigger, more=turn.more)

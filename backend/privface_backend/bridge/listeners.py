@@ -14,7 +14,8 @@ from privface_backend.bridge.pictures import PayloadPicture
 from privface_backend.bridge.settings import BridgeSettings, CameraFeed
 from privface_backend.domain.privacy import MAX_KERNEL
 from privface_backend.mqtt.slugs import SLUG_PATTERN, make_slug
-from privface_backend.mqtt.topics import Topics
+from privface_backend.mqtt.topics import OFFLINE, ONLINE, Topics
+from privface_backend.protocol import Advice
 
 _LOGGER: Final = logging.getLogger(__name__)
 _MOST_SLUGS: Final = 256
@@ -117,7 +118,7 @@ class TriggerListener:
 
 
 class BackendListener:
-    """What the backend says of cameras, and the command to look now.
+    """What the backend says of cameras, whether it is there to say so, and the command to look now.
 
     Which topic is a camera's the backend says there, since two names can be written alike; until it has, the plain way
     to write a name is taken for it, unless that is another camera's.
@@ -127,6 +128,8 @@ class BackendListener:
         self._topics: Final = topics
         self._lines: Final = lines
         self._said: Final[dict[str, dict[str, bool | int]]] = {}
+        self._advice: Final[dict[str, int]] = {}
+        self._away = False
         self._names: Final[dict[str, str]] = {}
 
     @property
@@ -134,6 +137,9 @@ class BackendListener:
         return dict.fromkeys(self._topics.camera_commands_to_bridge, 1)
 
     def take(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        if topic == self._topics.status and payload in {ONLINE, OFFLINE}:
+            self._note_backend(away=payload == OFFLINE)
+            return
         head = f"{self._topics.base}/camera/"
         slug, _, kind = topic.removeprefix(head).partition("/")
         if not topic.startswith(head) or not SLUG_PATTERN.fullmatch(slug):
@@ -144,13 +150,39 @@ class BackendListener:
             self._say(slug, enabled=payload == b"ON")
         elif kind == "privacy/state" and (kernel := _read_kernel(payload)) is not None:
             self._say(slug, kernel=kernel)
+        elif kind == "advice/state":
+            self._advise(slug, _read_advice(payload))
         elif kind == "look" and payload == b"PRESS" and not retained:
             for line in self._of(slug):
                 line.look()
 
     def introduce(self, line: CameraLine) -> None:
         """Tell a line that is new what was said of its camera before."""
-        self._tell(line, self._said.get(self._slug_of(line) or "", {}))
+        slug = self._slug_of(line) or ""
+        self._tell(line, self._said.get(slug, {}))
+        self._tell_advice(line, slug)
+
+    def _note_backend(self, *, away: bool) -> None:
+        self._away = away
+        for line in self._lines():
+            if away:
+                line.doubt_advice()
+            else:
+                line.trust_advice()
+
+    def _advise(self, slug: str, kernel: int | None) -> None:
+        """Take over what is advised for a topic's camera; None: nothing any more, or nothing that can be followed."""
+        if kernel is None:
+            self._advice.pop(slug, None)
+        elif slug in self._advice or len(self._advice) < _MOST_SLUGS:
+            self._advice[slug] = kernel
+        for line in self._of(slug):
+            self._tell_advice(line, slug)
+
+    def _tell_advice(self, line: CameraLine, slug: str) -> None:
+        line.advise(self._advice.get(slug))
+        if self._away:
+            line.doubt_advice()
 
     def _learn(self, slug: str, camera: str | None) -> None:
         """Take over whose a topic is; None: nobody's any more."""
@@ -164,6 +196,7 @@ class BackendListener:
             if (now := self._slug_of(line)) != old:
                 # What another camera's topic said no longer holds.
                 self._tell(line, {"enabled": True, **self._said.get(now or "", {})})
+                self._tell_advice(line, now or "")
 
     def _say(self, slug: str, **said: bool | int) -> None:
         if slug not in self._said and len(self._said) >= _MOST_SLUGS:
@@ -195,6 +228,14 @@ def _read_camera(payload: bytes) -> str | None:
     except (ValueError, AttributeError, RecursionError):
         return None
     return camera if isinstance(camera, str) else None
+
+
+def _read_advice(payload: bytes) -> int | None:
+    """The kernel that is advised; None: none, or nothing that can be read."""
+    try:
+        return Advice.from_dict(json.loads(payload[:_MOST_STATE])).kernel
+    except (ValueError, AttributeError, RecursionError):
+        return None
 
 
 def _read_kernel(payload: bytes) -> int | None:

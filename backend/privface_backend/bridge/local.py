@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from privface_backend.bridge.deliver import Answer, Wishes
@@ -18,12 +19,19 @@ _STARTING_SECONDS: Final = 1.0
 
 
 class LocalDeliver:
-    """Hands pictures to the intake."""
+    """Hands pictures to the intake. ``advised``: which kernel is advised for a camera."""
 
-    def __init__(self, intake: Intake, cameras: Cameras, recognition: Recognition) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        cameras: Cameras,
+        recognition: Recognition,
+        advised: Callable[[str], int | None] = lambda _camera: None,
+    ) -> None:
         self._intake: Final = intake
         self._cameras: Final = cameras
         self._recognition: Final = recognition
+        self._advised: Final = advised
 
     @property
     def state(self) -> str:
@@ -34,7 +42,9 @@ class LocalDeliver:
 
     def wishes(self, camera: str) -> Wishes:
         known = next((one for one in self._cameras.all() if one.name == camera), None)
-        return Wishes(enabled=True) if known is None else Wishes(enabled=known.enabled, kernel=known.parameter)
+        if known is None:
+            return Wishes(enabled=True)
+        return Wishes(enabled=known.enabled, kernel=known.parameter, advised=self._advised(camera))
 
     def ready_in(self) -> float:
         return 0.0 if self._recognition.ready else _STARTING_SECONDS

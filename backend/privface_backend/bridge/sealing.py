@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -17,8 +16,6 @@ from privface_backend.bridge.http import API, HttpDeliver
 from privface_backend.bridge.pictures import AnyPicture, PayloadPicture
 from privface_backend.bridge.strength import Strength
 from privface_backend.errors import PrivFaceError
-from privface_backend.pipeline.pictures import PictureLimits
-from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import AppliedBy, ErrorCode, FrameCard, to_wire_time
 from privface_backend.sealed.frames import SealedFrame, sealed_privacy
 from privface_backend.sealed.user_side import UserSide
@@ -35,10 +32,9 @@ class SealedPicture:
 class SealingWorkshop(Workshop):
     """Seals pictures, on any thread. A picture without a face becomes a frame that says so."""
 
-    def __init__(
-        self, side: UserSide, *, registry: Registry, limits: PictureLimits, keep: timedelta, longest: int
-    ) -> None:
-        super().__init__(registry=registry, limits=limits, keep=keep, longest=longest)
+    def __init__(self, side: UserSide, **parts: Any) -> None:
+        """``parts``: those of a ``Workshop``."""
+        super().__init__(**parts)
         self._side: Final = side
 
     def prepare(self, picture: AnyPicture, own: Strength, kernel: int | None) -> SealedPicture:  # noqa: ARG002  # nothing is blurred

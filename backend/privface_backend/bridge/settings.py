@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import voluptuous as vol
 
+from privface_backend.domain.camera_address import read_camera_address
 from privface_backend.domain.privacy import CLEAR_METHOD
-from privface_backend.settings_file import RULE, Name, between, one_of
+from privface_backend.domain.strength_advice import TARGETS, is_target
+from privface_backend.settings_file import RULE, Name, between, each, one_of
 
 FORMATS: Final = ("auto", "raw", "base64", "json")
 WAYS: Final = ("topic", "address", "webcam", "folder", "frigate")
@@ -43,9 +45,24 @@ def _topic(value: str) -> str:
     return value
 
 
+def _camera_address(value: str) -> str:
+    try:
+        read_camera_address(value)
+    except ValueError as error:
+        raise vol.Invalid(str(error)) from None
+    return value
+
+
 def _name(value: str) -> str:
     if not 0 < len(value) <= 64 or not value.isascii() or not value.replace("-", "").replace("_", "").isalnum():
         raise vol.Invalid("expected 1 to 64 letters, digits, - and _")
+    return value
+
+
+def target_rule(value: float) -> float:
+    """The rule for an r to keep."""
+    if not is_target(value):
+        raise vol.Invalid(f"expected {TARGETS}")
     return value
 
 
@@ -56,10 +73,12 @@ class CameraFeed:
     ``format``, ``field``, ``time_field``: of what comes on ``topic``. With ``trigger``, a topic, pictures are taken
     only after a message there (with ``trigger_payload``, one of that text): ``frames`` pictures, ``interval`` seconds
     apart, and again after ``cooldown`` seconds at the earliest. ``method``, ``parameter``: None: those of ``privacy``.
+    ``adaptive``: follow what the backend advises, from the parameter ``least`` (None: the camera's own) to ``most``
+    (None: the method's strongest); ``target``: the r that it advises for this camera (None: that of ``privacy``).
     """
 
     topic: str | None = dataclasses.field(default=None, metadata={RULE: _topic})
-    address: str | None = dataclasses.field(default=None, repr=False)
+    address: str | None = dataclasses.field(default=None, repr=False, metadata={RULE: _camera_address})
     webcam: int | None = dataclasses.field(default=None, metadata={RULE: between(0, 999)})
     folder: Path | None = None
     frigate: str | None = None
@@ -73,6 +92,10 @@ class CameraFeed:
     cooldown: float = dataclasses.field(default=5.0, metadata={RULE: between(0, 3600)})
     method: str | None = None
     parameter: int | None = None
+    adaptive: bool = False
+    least: int | None = None
+    most: int | None = None
+    target: float | None = dataclasses.field(default=None, metadata={RULE: target_rule})
     enabled: bool = True
 
     def __post_init__(self) -> None:
@@ -83,11 +106,20 @@ class CameraFeed:
             raise ValueError("format, field and time_field belong to topic")
         if self.trigger_payload is not None and self.trigger is None:
             raise ValueError("trigger_payload needs trigger")
+        if not self.adaptive and (self.least is not None or self.most is not None):
+            raise ValueError("least and most need adaptive: true")
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError("expected least not to be above most")
 
     @property
     def way(self) -> str:
         """Which of ``WAYS``."""
         return next(name for name in WAYS if getattr(self, name) is not None)
+
+    def limits(self) -> tuple[tuple[str, int], ...]:
+        """Those that are set of the limits between which the parameter follows the advice, by name."""
+        given = (("least", self.least), ("most", self.most))
+        return tuple((name, value) for name, value in given if value is not None)
 
     def strength(self, method: str, parameter: int) -> tuple[str, int]:
         """Method and parameter, those of ``privacy`` being given."""
@@ -117,15 +149,13 @@ class BridgeSettings:
     id: str = ""
 
 
-def _pattern_list(values: tuple[str, ...]) -> tuple[str, ...]:
-    for number, pattern in enumerate(values, start=1):
-        if problem := pattern_problem(pattern):
-            raise vol.Invalid(f"entry {number}: {problem}")
-    return values
+def _check_pattern(pattern: str) -> None:
+    if problem := pattern_problem(pattern):
+        raise ValueError(problem)
 
 
 BRIDGE_CHECKS: Final[Mapping[Name, Any]] = {
-    ("bridge", "topics"): _pattern_list,
+    ("bridge", "topics"): each(_check_pattern),
     ("bridge", "format"): one_of(*FORMATS),
     ("bridge", "keep_seconds"): between(0.5, 600),
     ("bridge", "id"): _name,

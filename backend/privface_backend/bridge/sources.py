@@ -13,8 +13,9 @@ from privface_backend.bridge.line import CameraLine
 from privface_backend.bridge.pictures import PixelPicture
 from privface_backend.bridge.settings import CameraFeed
 from privface_backend.domain.backoff import Backoff
+from privface_backend.domain.camera_address import read_camera_address
 from privface_backend.errors import PrivFaceError, SettingsError
-from privface_backend.pipeline.links import LinkPolicy, owner_link
+from privface_backend.pipeline.links import owner_link
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.plugins.ports import EngineContext, Source, SourceState
 from privface_backend.plugins.registry import Registry
@@ -22,7 +23,6 @@ from privface_backend.plugins.spec import EngineKind
 from privface_backend.plugins.weightless import NoWeights
 from privface_backend.protocol import FrameCard, FrameSource
 from privface_backend.resolver import resolve_host
-from privface_backend.settings_sections import LinkSettings
 
 _LOGGER: Final = logging.getLogger(__name__)
 BACKOFF: Final = Backoff(first=0.5, ceiling=30.0)
@@ -34,14 +34,10 @@ def check_address(camera: str, address: str) -> None:
     Raises:
         SettingsError: with the setting's name.
     """
-    # A star at its end would make it an entry for several addresses.
-    with contextlib.suppress(SettingsError):
-        if not address.endswith("*"):
-            LinkPolicy(LinkSettings(allow=(address,)), resolve_host)
-            return
-    raise SettingsError(
-        [f"cameras.{camera}.address: expected rtsp, rtsps, http or https://host/path, and no metadata address"]
-    )
+    try:
+        read_camera_address(address)
+    except ValueError as error:
+        raise SettingsError([f"cameras.{camera}.address: {error}"]) from None
 
 
 class SourceOpener:

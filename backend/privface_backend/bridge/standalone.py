@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,10 @@ from privface_backend.bridge.bridge import Bridge, MakeCompanion, Timing
 from privface_backend.bridge.http import BACKOFF, HttpDeliver
 from privface_backend.domain.backoff import Backoff
 from privface_backend.errors import PrivFaceError, SettingsError
+from privface_backend.models.checked import CheckedWeights
 from privface_backend.mqtt.settings import MqttSettings
+from privface_backend.plugins.registry import Registry
+from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode
 from privface_backend.settings import Settings
 
@@ -47,6 +50,11 @@ def check_standalone(settings: Settings) -> None:
         problems.append("bridge.backend: the backend's address is missing, such as http://192.168.1.20:8090")
     if not settings.cameras and not settings.bridge.topics and not settings.frigate.enabled:
         problems.append("cameras, bridge.topics: there is no camera to take pictures from")
+    for camera, feed in settings.cameras.items():
+        if feed.target is not None:
+            problems.append(f"cameras.{camera}.target: is the backend's to set, there or over REST")
+        if feed.adaptive and broker_of(settings) is None:
+            problems.append(f"cameras.{camera}.adaptive: the backend's advice comes over MQTT: mqtt.host is needed")
     needs_broker = (
         settings.bridge.topics
         or settings.frigate.enabled
@@ -54,8 +62,20 @@ def check_standalone(settings: Settings) -> None:
     )
     if needs_broker and broker_of(settings) is None:
         problems.append("mqtt.host: a broker is needed for topics, triggers and Frigate")
+    problems += _weights_problems(settings)
     if problems:
         raise SettingsError(problems)
+
+
+def _weights_problems(settings: Settings) -> Iterator[str]:
+    """What is missing of the files that methods of anonymizing need."""
+    registry, weights = Registry(), CheckedWeights(settings.models_dir)
+    for method in settings.methods:
+        for name in registry.spec(EngineKind.ANONYMIZER, method).weights:
+            try:
+                weights.path(name)
+            except PrivFaceError as error:
+                yield f"privacy.method: {method}: {error.message}"
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from privface_backend.cli import evaluate, models
+from privface_backend.cli.audit import audit
 from privface_backend.cli.invocation import ANYWHERE, Host, Port, invocation
 from privface_backend.cli.key import key
 from privface_backend.cli.people import people
@@ -48,11 +49,29 @@ def enroll(
         typer.Option(metavar="X,Y,W,H", help="Take the face there (fractions of the picture).", show_default=False),
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Forget pictures that the directory no longer has.")] = False,
+    forgotten: Annotated[
+        bool, typer.Option("--forgotten", help="Take a directory's pictures of people who were forgotten, too.")
+    ] = False,
 ) -> None:
     """Enroll people: a directory (a folder a person, or Name.jpg files), or single pictures."""
     from privface_backend.cli.enroll import Choice, run_enroll  # noqa: PLC0415  # see the module's docstring
 
-    run_enroll(invocation(context), paths, Choice(person=person, largest=largest, box=box, prune=prune))
+    choice = Choice(person=person, largest=largest, box=box, prune=prune, forgotten=forgotten)
+    run_enroll(invocation(context), paths, choice)
+
+
+def purge(
+    context: typer.Context,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is too old, and remove nothing.")] = False,
+    trust_clock: Annotated[
+        bool, typer.Option("--trust-clock", help="The clock is right, however far it has jumped.")
+    ] = False,
+) -> None:
+    """Remove events, visits and strangers that are older than the settings say. The service does it by itself."""
+    from privface_backend.cli.purge import run_purge  # noqa: PLC0415  # see the module's docstring
+
+    run_purge(invocation(context), dry_run=dry_run, trust_clock=trust_clock)
 
 
 def identify(
@@ -81,6 +100,48 @@ def identify(
     from privface_backend.cli.identify import run_identify  # noqa: PLC0415  # see the module's docstring
 
     run_identify(invocation(context), paths, method=method, parameter=privacy, engine=engine, detail=detail)
+
+
+def show(
+    context: typer.Context,
+    picture: Annotated[
+        Path | None, typer.Argument(metavar="PICTURE", help="A picture of your own.", show_default=False)
+    ] = None,
+    *,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of this camera: its strength, and a picture if none is named.", show_default=False
+        ),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another method than the one that is set.", show_default=False)
+    ] = None,
+    parameter: Annotated[
+        int | None, typer.Option(metavar="K", help="The method's parameter to show.", show_default=False)
+    ] = None,
+    relative: Annotated[
+        float | None, typer.Option(metavar="R", help="The r of the largest face to show.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.png", help="Draw it, for your eyes only.", show_default=False),
+    ] = None,
+    no_clear: Annotated[bool, typer.Option("--no-clear", help="Leave the clear picture out.")] = False,
+) -> None:
+    """Say, and draw, what a viewer could see of the faces in a picture at a strength."""
+    from privface_backend.cli.show import ShowWish, run_show  # noqa: PLC0415  # see the module's docstring
+
+    wish = ShowWish(
+        picture=picture,
+        camera=camera,
+        method=method,
+        parameter=parameter,
+        relative=relative,
+        output=output,
+        clear=not no_clear,
+    )
+    run_show(invocation(context), wish)
 
 
 def watch(
@@ -123,6 +184,33 @@ def explain(
     run_explain(invocation(context), event)
 
 
+def calibrate(
+    context: typer.Context,
+    *,
+    floor: Annotated[
+        float, typer.Option(metavar="SHARE", help="How many of your own faces should still be known, 0.5 to 1.")
+    ] = 0.9,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the curve there (needs matplotlib).", show_default=False),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Set the cameras of the running service.")] = False,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Set this camera only; may be repeated.", show_default=False),
+    ] = None,
+    face_width: Annotated[
+        float | None,
+        typer.Option(metavar="PIXELS", help="How wide faces are, where too few were seen.", show_default=False),
+    ] = None,
+) -> None:
+    """Find the strongest blur at which your own people are still known, from what is enrolled."""
+    from privface_backend.cli.calibrate import Choice, run_calibrate  # noqa: PLC0415  # see the module's docstring
+
+    choice = Choice(floor=floor, plot=plot, apply=apply, cameras=camera or (), face_width=face_width)
+    run_calibrate(invocation(context), choice)
+
+
 def doctor(context: typer.Context) -> None:
     """Check this computer and the settings; say what is wrong and what to type."""
     from privface_backend.cli.doctor import run_doctor  # noqa: PLC0415  # see the module's docstring
@@ -148,7 +236,8 @@ def version(context: typer.Context) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add all commands, in the order of the help."""
-    for command in (serve, bridge, enroll, identify, watch, correct, explain, doctor, demo, version):
+    first = (serve, bridge, enroll, identify, show, watch, correct, explain, calibrate, purge)
+    for command in (*first, doctor, demo, version):
         app.command(epilog=ANYWHERE)(command)
     groups = (
         ("people", people),
@@ -156,6 +245,7 @@ def register(app: typer.Typer) -> None:
         ("evaluate", evaluate.app),
         ("models", models.app),
         ("token", token),
+        ("audit", audit),
         ("key", key),
         ("seal", seal),
         ("webhook", webhook),

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from privface_backend.app import Backend
+from privface_backend.cli.data_dir import make_data_dir
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
 from privface_backend.cli.output import say
@@ -50,7 +51,11 @@ class _Scene:
 def run_demo(call: Invocation, *, keep: bool) -> None:
     """Run the demonstration; with ``keep``, serve on until interrupted."""
     set_up_logging("warning")
-    asyncio.run(_demonstrate(_demo_settings(call.settings), keep=keep))
+    settings = _demo_settings(call.settings)
+    # Each by itself: what is made on the way to another would be for everybody to read.
+    for data_dir in (call.settings.data_dir, settings.data_dir):
+        make_data_dir(data_dir)
+    asyncio.run(_demonstrate(settings, keep=keep))
 
 
 def _demo_settings(settings: Settings) -> Settings:

@@ -174,7 +174,7 @@ def _weights(settings: Settings, registry: Registry) -> Iterator[Check]:
 
     store = WeightsStore(settings.models_dir)
     try:
-        names = needed_weights(settings.engines, registry)
+        names = needed_weights(settings.engines, registry, settings.methods)
     except PrivFaceError:
         return
     for name in names:

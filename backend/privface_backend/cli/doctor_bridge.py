@@ -20,6 +20,7 @@ from privface_backend.cli.checks import Check, Verdict, can_serve, failed
 from privface_backend.errors import PrivFaceError
 from privface_backend.frigate.client import FrigateError, open_client
 from privface_backend.mqtt.connection import ConnectError, ConnectionLostError
+from privface_backend.outages import explain
 from privface_backend.plugins.registry import Registry
 from privface_backend.protocol import WireError, from_wire_time
 from privface_backend.settings import Settings
@@ -83,7 +84,7 @@ async def _backend(settings: Settings) -> Check:
         ):
             status, document = response.status, await _document(response)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        text = f"{settings.bridge.backend} can't be reached ({type(error).__name__})"
+        text = f"{settings.bridge.backend} can't be reached ({explain(error)})"
         hint = "Does it run, with `privface serve --host 0.0.0.0`? Is bridge.backend right?"
         return Check(name=name, verdict=Verdict.PROBLEM, text=text, hint=hint)
     if status == 401:
@@ -139,11 +140,13 @@ def _folder(camera: str, feed: CameraFeed) -> Check:
 
 
 async def _topics(settings: Settings) -> list[Check]:
-    """Whether something comes on the topics within a moment, one line each; nothing where no broker lets us in."""
+    """Whether something comes on the topics within a moment, one line each; nothing where the broker refuses us."""
     filters = {feed.topic: f"camera {camera}" for camera, feed in settings.cameras.items() if feed.topic is not None}
     filters |= {TopicPattern(text).topic_filter: f"topics {text}" for text in settings.bridge.topics}
     mqtt = broker_of(settings)
-    if mqtt is None or not filters:
+    if mqtt is None:
+        return [_without_broker(settings, name) for name in filters.values()]
+    if not filters:
         return []
     heard: set[str] = set()
     refused: set[str] | None = None
@@ -159,6 +162,14 @@ async def _topics(settings: Settings) -> list[Check]:
     if refused is None:
         return []
     return [_heard(name, heard=one in heard, refused=one in refused) for one, name in filters.items()]
+
+
+def _without_broker(settings: Settings, name: str) -> Check:
+    if settings.mqtt.enabled and settings.broker.embedded and can_serve():
+        text = "not listened to now: the embedded broker is there only while privface serve runs"
+        hint = "What publishes pictures must reach that broker, which is for this computer only; or set mqtt.host."
+        return Check(name=name, verdict=Verdict.WARNING, text=text, hint=hint)
+    return Check(name=name, verdict=Verdict.PROBLEM, text="no picture comes: there is no broker", hint="Set mqtt.host.")
 
 
 def _matches(topic_filter: str, topic: str) -> bool:

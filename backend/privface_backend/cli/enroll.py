@@ -12,6 +12,9 @@ from pathlib import Path
 
 import typer
 
+from privface_backend.audit.entries import Act, By
+from privface_backend.audit.telling import of_picture
+from privface_backend.cli.acts import doing
 from privface_backend.cli.exits import Exit, exit_for
 from privface_backend.cli.files import PICTURES, read, walk
 from privface_backend.cli.invocation import Invocation
@@ -21,8 +24,9 @@ from privface_backend.core import Core
 from privface_backend.domain.people import clean_name
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
-from privface_backend.gallery.folder import LONGEST_PICTURE, FileOutcome, FileReport, sync_folder
-from privface_backend.gallery.listing import name_of
+from privface_backend.gallery.folder import FileOutcome, FileReport, sync_folder
+from privface_backend.gallery.held_back import digests_in
+from privface_backend.gallery.listing import LONGEST_PICTURE, name_of
 from privface_backend.pipeline.enrollment import FaceChoice
 from privface_backend.protocol import ErrorCode
 
@@ -35,6 +39,7 @@ class Choice:
     largest: bool
     box: str | None
     prune: bool
+    forgotten: bool = False
 
     @property
     def face(self) -> FaceChoice:
@@ -69,10 +74,13 @@ async def _enroll_all(core: Core, paths: Sequence[Path], choice: Choice, face: F
         PrivFaceError: the disk takes no more, so that there is no sense in going on.
     """
     counts: Counter[FileOutcome] = Counter()
+    await core.audit.admit(doing(Act.ENROLL, "enroll"))
     for path in paths:
         with progress(f"Enrolling {path.name}", None, as_json=call.json) as advance:
             async with aclosing(_enroll_path(core, path, choice, face)) as reports:
                 async for report in reports:
+                    if report.outcome is not FileOutcome.ALREADY:
+                        await core.audit.record(of_picture(report, By.COMMAND_LINE))
                     if report.error is not None and exit_for(report.error.code) is Exit.STORAGE:
                         raise report.error
                     counts[report.outcome] += 1
@@ -80,8 +88,12 @@ async def _enroll_all(core: Core, paths: Sequence[Path], choice: Choice, face: F
                     advance()
     if not call.json:
         people = len(await core.gallery.people())
-        told = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in FileOutcome if counts[outcome])
+        told = ", ".join(
+            f"{counts[outcome]} {outcome.value.replace('_', ' ')}" for outcome in FileOutcome if counts[outcome]
+        )
         say(f"{told or 'no pictures found'}; {people} {'person' if people == 1 else 'people'} in the gallery")
+        if counts[FileOutcome.HELD_BACK]:
+            say("Held back: pictures of people who were forgotten. Delete them, or enroll them with --forgotten.")
     return counts[FileOutcome.REFUSED]
 
 
@@ -90,6 +102,8 @@ async def _enroll_path(core: Core, path: Path, choice: Choice, face: FaceChoice)
         return await core.recognition.represent(data, choice=face)
 
     if choice.person is None and await asyncio.to_thread(path.is_dir):
+        if choice.forgotten:
+            await core.records.release(await asyncio.to_thread(digests_in, path))
         async with aclosing(sync_folder(path, core.gallery, represent, prune=choice.prune)) as reports:
             async for report in reports:
                 yield report
@@ -100,6 +114,7 @@ async def _enroll_path(core: Core, path: Path, choice: Choice, face: FaceChoice)
 
 async def _enroll_file(core: Core, file: Path, name: str, face: FaceChoice) -> FileReport:
     try:
+        core.gallery.check_consent(clean_name(name))
         data = await asyncio.to_thread(read, file, LONGEST_PICTURE)
         digest = sha256(data).hexdigest()
         represented = await core.recognition.represent(data, choice=face)
@@ -117,4 +132,4 @@ def _print(report: FileReport, *, as_json: bool) -> None:
         say_json(report.to_dict())
         return
     why = "" if report.error is None else f": {explain(report.error)}"
-    say(f"{report.path}: {report.outcome.value}{why}")
+    say(f"{report.path}: {report.outcome.value.replace('_', ' ')}{why}")

@@ -11,11 +11,11 @@ import typer
 
 from privface_backend.cli.invocation import invocation
 from privface_backend.cli.output import say, say_json
+from privface_backend.evaluation import CACHE_FOLDER
 
-app = typer.Typer(help="How well it recognizes: a household, pairs, clips.", no_args_is_help=True)
-
-CACHE = "evaluation-cache"
-"""Where embeddings are kept, in the data directory."""
+app = typer.Typer(
+    help="How well it recognizes: a household, pairs, clips; and how well an attacker does.", no_args_is_help=True
+)
 
 
 def _files(*names: str, metavar: str, text: str) -> typer.models.OptionInfo:
@@ -153,13 +153,77 @@ def clips(  # noqa: PLR0917  # typer fills them by name
     run_clips(invocation(context), clips, enrolled or (), choice)
 
 
+@app.command()
+def attack(  # noqa: PLR0917  # typer fills them by name
+    context: typer.Context,
+    manifest: Annotated[
+        Path | None, _files("--manifest", metavar="CSV", text="Columns path, identity, role, household.")
+    ] = None,
+    names: Annotated[
+        list[str] | None, _files("--household", metavar="NAME", text="Of the manifest's; may be repeated.")
+    ] = None,
+    crowd: Annotated[
+        list[Path] | None, _files("--crowd", metavar="DIR", text="More people, a folder each; may be repeated.")
+    ] = None,
+    engine: Engines = None,
+    method: Annotated[
+        list[str] | None,
+        _files("--method", metavar="NAME", text="gaussian, pixelate, pixelate+noise, sealed; may be repeated."),
+    ] = None,
+    relative: Annotated[
+        list[str] | None,
+        _files("--relative", metavar="R", text="Strengths sigma / face width (0,0.02,…,0.1); may be repeated."),
+    ] = None,
+    people: Annotated[
+        int, typer.Option("--people", metavar="N", min=1, help="Search at most so many of the crowd.")
+    ] = 200,
+    minutes: Annotated[
+        float, typer.Option("--minutes", metavar="M", min=0, help="Train a method's network for so long; 0: none.")
+    ] = 8,
+    fpir: Annotated[
+        list[float] | None,
+        _files("--fpir", metavar="RATE", text="A false rate to measure at (0.01 and 0.1); may be repeated."),
+    ] = None,
+    output: Output = None,
+    plots: Plots = None,
+    cache: CacheDir = None,
+    no_cache: NoCache = False,
+    seed: Seed = 0,
+) -> None:
+    """How often an attacker with a gallery of clear pictures finds out whom anonymized frames show."""
+    from privface_backend.cli.attacking import AttackChoice, run_attack  # noqa: PLC0415  # --help needs no numpy
+
+    if manifest is None and not crowd:
+        raise typer.BadParameter("give --manifest or --crowd, or both")
+    choice = _choice(engine, method, None, None, fpir or [0.01, 0.1], output, plots, cache, no_cache, seed)
+    which = AttackChoice(
+        manifest=manifest,
+        names=names or (),
+        crowd=crowd or (),
+        relatives=[_strength(part) for text in relative or () for part in text.split(",")],
+        people=people,
+        minutes=minutes,
+    )
+    run_attack(invocation(context), which, choice)
+
+
+def _strength(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise typer.BadParameter("expected numbers from 0 to 1, several with commas", param_hint="--relative")
+    return value
+
+
 @app.command("clear-cache")
 def clear_cache(context: typer.Context, *, cache: CacheDir = None) -> None:
     """Remove the embeddings that evaluations kept."""
     from privface_backend.evaluation.cache import FolderCache  # noqa: PLC0415  # --help needs no numpy
 
     call = invocation(context)
-    removed = FolderCache(cache or call.settings.data_dir / CACHE).clear()
+    removed = FolderCache(cache or call.settings.data_dir / CACHE_FOLDER).clear()
     if call.json:
         say_json({"removed": removed})
     else:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from privface_backend.cli.engines import with_engine
-from privface_backend.cli.evaluate import CACHE, Choice, HouseholdChoice
+from privface_backend.cli.evaluate import Choice, HouseholdChoice
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
@@ -25,6 +25,7 @@ from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Template
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
+from privface_backend.evaluation import CACHE_FOLDER
 from privface_backend.evaluation.cache import FolderCache, NoCache
 from privface_backend.evaluation.clips import evaluate_clips, read_clips, read_enrolled
 from privface_backend.evaluation.household import Plan, evaluate_household, evaluate_own
@@ -52,7 +53,8 @@ from privface_backend.settings import Settings
 from privface_backend.tasks import fetch_weights
 
 _PARAMETERS = (1, 9, 17, 25, 33)
-_WIDE = 240
+WIDE = 240
+"""How many characters a line has that goes to no terminal."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -160,7 +162,7 @@ def benches(call: Invocation, choice: Choice, refusals: Refusals) -> Iterator[Be
 
 
 def _bench(settings: Settings, engines: Engines, choice: Choice, refusals: Refusals) -> Bench:
-    cache = NoCache() if choice.no_cache else FolderCache(choice.cache or settings.data_dir / CACHE)
+    cache = NoCache() if choice.no_cache else FolderCache(choice.cache or settings.data_dir / CACHE_FOLDER)
     limits = PictureLimits(
         bytes=settings.pipeline.picture_megabytes * 1024 * 1024,
         pixels=settings.pipeline.picture_megapixels * 1_000_000,
@@ -241,13 +243,13 @@ def _finish(call: Invocation, choice: Choice, measure: Callable[[Refusals], Iter
     runs = list(measure(refusals))
     document = to_document(runs, Bootstrap(seed=choice.seed))
     if choice.output is not None:
-        _write(choice.output, document)
+        write_document(choice.output, document)
     plots = [] if choice.plots is None else draw(runs, choice.plots)
     if call.json:
         say_json(document)
     else:
         # A table that goes to a file or a pipe keeps its lines whole.
-        console = Console(width=None if sys.stdout.isatty() else _WIDE)
+        console = Console(width=None if sys.stdout.isatty() else WIDE)
         for table in make_tables(runs):
             console.print(table)
         for path in plots:
@@ -256,7 +258,7 @@ def _finish(call: Invocation, choice: Choice, measure: Callable[[Refusals], Iter
         raise typer.Exit(Exit.UNFINISHED)
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
+def write_document(path: Path, document: dict[str, Any]) -> None:
     """Raises:
     PrivFaceError: ``storage_failed``.
     """

@@ -55,9 +55,11 @@ _STORAGE: Final = frozenset(
     {
         ErrorCode.STORAGE_FULL,
         ErrorCode.STORAGE_FAILED,
+        ErrorCode.AUDIT_FAILED,
         ErrorCode.GALLERY_CORRUPT,
         ErrorCode.GALLERY_TOO_NEW,
         ErrorCode.KEY_MISSING,
+        ErrorCode.LOCKED,
     }
 )
 _NETWORK: Final = frozenset(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import typer
 
+from privface_backend.audit.entries import Act
+from privface_backend.cli.acts import doing
 from privface_backend.cli.engines import with_engine
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.files import VIDEOS, read, walk
@@ -69,7 +71,7 @@ def _privacy(settings: Settings, method: str | None, parameter: int | None) -> P
     """
     chosen = method or settings.privacy.method
     default = settings.privacy.parameter if chosen == settings.privacy.method else 1
-    privacy = Privacy(method=chosen, parameter=default if parameter is None else parameter)
+    privacy = replace(settings.privacy.default, method=chosen, parameter=default if parameter is None else parameter)
     context = EngineContext(weights=WeightsStore(settings.models_dir))
     Registry().create(EngineKind.ANONYMIZER, chosen, context).validate(privacy.parameter)
     return privacy
@@ -83,15 +85,20 @@ async def _identify_all(core: Core, paths: Sequence[Path], wish: _Wish) -> int:
     with progress("Looking", len(paths), as_json=wish.json) as bar:
         for path in paths:
             try:
-                async with aclosing(_look(core, path, wish, bar)) as looks:
-                    async for frame, timed in looks:
-                        _print(core, path, frame, timed, wish)
+                async with core.audit.act(doing(Act.IDENTIFY, "identify")):
+                    await _identify(core, path, wish, bar)
             except PrivFaceError as error:
                 unread += 1
                 _print_trouble(path, error, wish)
             bar.end_part()
             bar()
     return unread
+
+
+async def _identify(core: Core, path: Path, wish: _Wish, bar: Bar) -> None:
+    async with aclosing(_look(core, path, wish, bar)) as looks:
+        async for frame, timed in looks:
+            _print(core, path, frame, timed, wish)
 
 
 async def _look(core: Core, path: Path, wish: _Wish, bar: Bar) -> AsyncGenerator[tuple[int, Timed], None]:

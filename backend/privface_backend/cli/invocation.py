@@ -46,11 +46,12 @@ def to_front(arguments: Sequence[str]) -> list[str]:
 
 @dataclass(eq=False)
 class Invocation:
-    """Flags so far; ``settings`` are loaded when they are first asked for."""
+    """Flags so far; ``settings`` are loaded when they are first asked for. ``command``: such as ``people list``."""
 
     flags: dict[str, Any] = field(default_factory=dict)
     config: Path | None = None
     json: bool = False
+    command: str = ""
 
     def add(self, *, config: Path | None = None, json: bool = False, **flags: Any) -> Invocation:
         """Take in what was typed after the command; the later wins. ``__`` in a name stands for the dot."""
@@ -87,7 +88,17 @@ def invocation(context: typer.Context) -> Invocation:
     found = context.find_root().obj
     if not isinstance(found, Invocation):
         raise TypeError("the context has no Invocation")
+    found.command = _name_of(context)
     return found
+
+
+def _name_of(context: typer.Context) -> str:
+    words: list[str] = []
+    inner: Any = context
+    while inner.parent is not None:
+        words.insert(0, str(inner.info_name))
+        inner = inner.parent
+    return " ".join(words)
 
 
 def run_on_core(call: Invocation, command: Callable[[Core], Awaitable[None]]) -> None:

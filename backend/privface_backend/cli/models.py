@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from privface_backend.cli.data_dir import make_data_dir
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.invocation import AsJson, invocation
 from privface_backend.cli.output import complain, say, say_json
@@ -45,6 +46,18 @@ def open_store(settings: Settings) -> WeightsStore:
     from privface_backend.models.store import WeightsStore  # noqa: PLC0415  # --help needs no requests
 
     return WeightsStore(settings.models_dir)
+
+
+def open_store_to_write(settings: Settings) -> WeightsStore:
+    """The store, when files are to come into it. Where it lies in the data directory, that is made first, for its owner
+    alone.
+
+    Raises:
+        PrivFaceError: ``storage_failed``.
+    """
+    if settings.models_dir.is_relative_to(settings.data_dir):
+        make_data_dir(settings.data_dir)
+    return open_store(settings)
 
 
 def weights_of(spec: EngineSpec, backend: str) -> tuple[str, ...]:
@@ -131,7 +144,7 @@ def fetch(  # noqa: PLR0917  # typer fills them by name
     if sum((bool(names), default, everything)) > 1:
         raise typer.BadParameter("give names, or --default, or --all")
     called = invocation(context).add(json=as_json)
-    store = open_store(called.settings)
+    store = open_store_to_write(called.settings)
     wanted = list(store.table) if everything else names or default_weights(called.settings)
     with _progress() as progress:
         done = store.fetch(wanted, progress, trust_first_use=trust_first_use)
@@ -175,7 +188,7 @@ def import_models(
     Exit code 1 if nothing was taken.
     """
     called = invocation(context).add(json=as_json)
-    done = open_store(called.settings).import_folder(folder, trust_first_use=trust_first_use)
+    done = open_store_to_write(called.settings).import_folder(folder, trust_first_use=trust_first_use)
     for name, label in done.files.items():
         if called.json:
             say_json({"name": name, "from": label})

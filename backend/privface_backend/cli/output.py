@@ -40,8 +40,8 @@ def ask(question: str) -> bool:
 
 def explain(error: PrivFaceError) -> str:
     """An error in one line."""
-    allowed = f" Allowed: {error.allowed}." if error.allowed else ""
-    return f"{error.message}{allowed} ({error.code})"
+    stop = "." if error.allowed else ""
+    return f"{error.explanation}{stop} ({error.code})"
 
 
 def report(error: PrivFaceError, *, as_json: bool) -> None:

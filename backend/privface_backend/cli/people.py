@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from privface_backend.cli.exits import Exit
 from privface_backend.cli.invocation import Invocation, invocation, run_on_core
-from privface_backend.cli.output import ask, complain, say, say_json
+from privface_backend.cli.output import say, say_json
+from privface_backend.cli.records import Day, Note, read_given, register
 
 if TYPE_CHECKING:
     from privface_backend.core import Core
 
-people = typer.Typer(help="Who is enrolled: list, add, rename, ignore, faces, forget.", no_args_is_help=True)
+people = typer.Typer(
+    help="Who is enrolled: list, add, rename, ignore, faces; consent, export, forget.", no_args_is_help=True
+)
+register(people)
 
 Who = Annotated[str, typer.Argument(metavar="NAME|ID")]
 
@@ -39,12 +42,15 @@ def list_people(context: typer.Context) -> None:
 
 
 @people.command("add")
-def add_person(context: typer.Context, name: str) -> None:
+def add_person(context: typer.Context, name: str, *, consent: Day = None, note: Note = "") -> None:
     """Add a person, without pictures yet."""
     call = invocation(context)
 
     async def command(core: Core) -> None:
+        given = None if consent is None else read_given(consent, note, core)
         person = await core.gallery.create_person(name)
+        if given is not None:
+            person = await core.gallery.set_consent(person.id, given)
         if call.json:
             say_json(person.to_dict())
         else:
@@ -118,30 +124,5 @@ def _set_ignored(call: Invocation, who: str, ignored: bool) -> None:
             say_json(person.to_dict())
         else:
             say(f"{person.name} is {'' if ignored else 'not '}ignored from now on")
-
-    run_on_core(call, command)
-
-
-@people.command("forget")
-def forget_person(
-    context: typer.Context, who: Who, *, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False
-) -> None:
-    """Remove a person with all templates and events that name them."""
-    call = invocation(context)
-
-    async def command(core: Core) -> None:
-        person = await core.gallery.person(who)
-        if not yes and not ask(f"Forget {person.name}, all templates and every event that names them?"):
-            complain("Nobody was forgotten.")
-            raise typer.Exit(Exit.UNFINISHED)
-        receipt = await core.gallery.forget(person.id)
-        if call.json:
-            say_json(receipt)
-            return
-        say(f"Forgotten: {receipt['faces']} faces, {receipt['templates']} templates, {receipt['events']} events")
-        if receipt["visits"] or receipt["negatives"]:
-            say(f"and {receipt['visits']} visits and {receipt['negatives']} negative examples")
-        if receipt["folder_pictures"]:
-            say("Pictures of theirs came from a directory: delete them there too, or they are enrolled again.")
 
     run_on_core(call, command)

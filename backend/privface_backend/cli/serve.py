@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from privface_backend.cli.data_dir import make_data_dir
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
-from privface_backend.cli.session import make_data_dir
 from privface_backend.server import serve
 
 

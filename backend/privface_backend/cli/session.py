@@ -5,34 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypeVar
 
+import typer
+
+from privface_backend.audit.entries import ENDED_EARLY
+from privface_backend.cli.acts import ACTS, doing
+from privface_backend.cli.data_dir import make_data_dir
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
 from privface_backend.core import Core, open_core, weights_to_serve
-from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
 from privface_backend.settings import Settings
 from privface_backend.tasks import fetch_weights
 
 T = TypeVar("T")
-
-
-def make_data_dir(data_dir: Path) -> None:
-    """Make the data directory if it isn't there, for its owner alone.
-
-    Raises:
-        PrivFaceError: ``storage_failed``.
-    """
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise PrivFaceError(
-            ErrorCode.STORAGE_FAILED,
-            f"The data directory {data_dir} can't be made: {error.strerror}.",
-            allowed="another one: privface --data-dir DIR",
-        ) from None
 
 
 @asynccontextmanager
@@ -53,8 +40,20 @@ def run_command(
     chosen = settings or call.settings
     set_up_logging("warning" if chosen.log.level == "info" else chosen.log.level)
 
+    act = ACTS.get(call.command)
+
     async def body() -> T:
         async with open_session(chosen, engines=engines) as core:
-            return await command(core)
+            if act is None:
+                return await command(core)
+            async with core.audit.act(doing(act, call.command)) as told:
+                try:
+                    return await command(core)
+                except typer.Exit:
+                    told.failure = ENDED_EARLY
+                    raise
+                except typer.BadParameter:
+                    told.failure = ErrorCode.BAD_REQUEST.value
+                    raise
 
     return asyncio.run(body())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from privface_backend.audit.acts import note_subject
 from privface_backend.cli.invocation import invocation, run_on_core
 from privface_backend.cli.output import say, say_json
 from privface_backend.protocol import Scope
@@ -32,6 +33,8 @@ def create_token(
 
     async def command(core: Core) -> None:
         text = await core.storage.call(core.tokens.create, name, scopes)
+        made = await core.storage.call(core.tokens.verify, text)
+        note_subject(None if made is None else made.id)
         if call.json:
             say_json({"name": name, "scopes": [one.value for one in scopes], "token": text})
         else:
@@ -64,6 +67,7 @@ def revoke_token(context: typer.Context, token_id: str) -> None:
     async def command(core: Core) -> None:
         if not await core.storage.call(core.tokens.revoke, token_id):
             raise typer.BadParameter("there is no token of that id", param_hint="TOKEN_ID")
+        note_subject(token_id)
         if call.json:
             say_json({"id": token_id, "revoked": True})
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,6 +16,7 @@ from aiohttp import WSMsgType
 from privface_backend.dht.messages import DhtRequest, read_request
 from privface_backend.dht.outbox import Outbox, Outgoing
 from privface_backend.domain.backoff import Backoff
+from privface_backend.outages import explain
 from privface_backend.settings_push import DhtSettings
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -75,10 +76,15 @@ class DhtLink:
         self._down = False
         self.connected = False
 
-    def send(self, text: str, expires_at: datetime | None = None) -> None:
-        """Send a message, now or when the other side is back; not at all once it has expired."""
-        self.outbox.push(Outgoing(text, expires_at))
+    def send(self, text: str, expires_at: datetime | None = None, people: frozenset[str] = frozenset()) -> None:
+        """Send a message, now or when the other side is back; not at all once it has expired. ``people``: the ids of
+        those whom it names."""
+        self.outbox.push(Outgoing(text, expires_at, people))
         self._wake.set()
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Drop what waits and names these people. How many messages that was."""
+        return self.outbox.forget(person_ids)
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled."""
@@ -92,7 +98,7 @@ class DhtLink:
                 except _LostError:
                     self._report_outage("the connection is lost")
                 except _FAILURES as error:
-                    self._report_outage(type(error).__name__)
+                    self._report_outage(explain(error))
                 finally:
                     self.connected = False
                 failures = 1 if time.monotonic() - started >= self._backoff.settled else failures + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -10,10 +11,12 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outgoing:
-    """A message that waits; ``expires_at``: after it, it isn't worth sending; None: it always is."""
+    """A message that waits; ``expires_at``: after it, it isn't worth sending; None: it always is. ``people``: the ids
+    of those whom it names."""
 
     text: str = field(repr=False)
     expires_at: datetime | None = None
+    people: frozenset[str] = frozenset()
 
 
 class Outbox:
@@ -41,6 +44,14 @@ class Outbox:
             self._waiting.popleft()
             self.dropped += 1
         return self._waiting[0] if self._waiting else None
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Drop what names these people. How many messages that was."""
+        named = [message for message in self._waiting if not message.people.isdisjoint(person_ids)]
+        for message in named:
+            self._waiting.remove(message)
+        self.dropped += len(named)
+        return len(named)
 
     def done(self, message: Outgoing) -> None:
         """A message has arrived."""

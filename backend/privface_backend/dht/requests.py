@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
+from privface_backend.audit.acts import Doing
+from privface_backend.audit.entries import Act, By
 from privface_backend.dht.files import read_file
 from privface_backend.dht.messages import Answering, DhtRequest
 from privface_backend.errors import PrivFaceError
@@ -34,11 +35,17 @@ class _Opened:
     live: bool
 
 
+class Send(Protocol):
+    """Sends a message; ``people``: the ids of those whom it names."""
+
+    def __call__(self, text: str, /, *, people: frozenset[str] = ...) -> None: ...
+
+
 class DhtRequests:
     """Takes requests in and answers them through ``send``. One that comes again, as when a node tells what it has kept,
     is not carried out again."""
 
-    def __init__(self, means: Means, policy: LinkPolicy, send: Callable[[str], None]) -> None:
+    def __init__(self, means: Means, policy: LinkPolicy, send: Send) -> None:
         self._means: Final = means
         self._policy: Final = policy
         self._send: Final = send
@@ -71,10 +78,11 @@ class DhtRequests:
         sightings = begin_sightings(self._means, "")
         answering = _answering(request)
         try:
-            question = self._read(request)
-            opened = await self._open(request, question)
-            answering = _answering(request, opened.shown)
-            await self._look(answering, opened, sightings)
+            async with self._means.audit.act(_doing(request)):
+                question = self._read(request)
+                opened = await self._open(request, question)
+                answering = _answering(request, opened.shown)
+                await self._look(answering, opened, sightings)
         except PrivFaceError as error:
             _LOGGER.info("A request from the DHT was not carried out: %s", error.code)
             text = answering.refusal(error, sightings.labels(), sightings.frames_total, sightings.unknown)
@@ -84,7 +92,7 @@ class DhtRequests:
             text = answering.refusal(internal, {}, sightings.frames_total, 0)
         else:
             text = answering.result(sightings.labels(), sightings.frames_total, sightings.unknown)
-        self._send(text)
+        self._send(text, people=sightings.people())
 
     def _read(self, request: DhtRequest) -> Question:
         return read_question(
@@ -111,9 +119,22 @@ class DhtRequests:
 
         def tell(frame: int) -> None:
             if frame % every == 0:
-                self._send(answering.frame_result(frame, sightings.take_recent_labels(), sightings.unknown))
+                text = answering.frame_result(frame, sightings.take_recent_labels(), sightings.unknown)
+                self._send(text, people=sightings.people())
 
         await look(self._means, opened.frames, sightings, live=opened.live, each=tell)
+
+
+def _doing(request: DhtRequest) -> Doing:
+    return Doing(
+        act=Act.IDENTIFY,
+        operation="dht camera" if request.camera else "dht file",
+        by=By.DHT,
+        requestor_id=request.requestor_id,
+        requestor_type=request.requestor_type,
+        request_id=request.request_id,
+        names_files=not request.camera,
+    )
 
 
 def _answering(request: DhtRequest, shown: str | None = None) -> Answering:

@@ -14,7 +14,7 @@ from privface_backend.protocol import Event
 class MessageSender(Protocol):
     """The part of ``DhtLink`` that the sink needs."""
 
-    def send(self, text: str, expires_at: datetime | None = None) -> None: ...
+    def send(self, text: str, expires_at: datetime | None = None, people: frozenset[str] = frozenset()) -> None: ...
 
 
 class DhtSink:
@@ -26,7 +26,8 @@ class DhtSink:
         self._link = link
 
     def publish(self, event: Event) -> None:
-        self._link.send(event_message(event), event.expires_at)
+        people = frozenset() if event.person_id is None else frozenset({event.person_id})
+        self._link.send(event_message(event), event.expires_at, people)
 
     async def run(self) -> None:
         """Nothing but its end: whoever owns the link runs that."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from privface_backend.domain.consent import Consent
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, to_wire_time
 
@@ -19,7 +20,7 @@ _JOINERS: Final = dict.fromkeys(map(ord, "\u200c\u200d"))
 class Person:
     """A member of the household. ``id``: a UUID that never changes; the name can.
 
-    ``ignored``: they are recognized, but nobody is told.
+    ``ignored``: they are recognized, but nobody is told. ``consent``: None where none is on record.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Person:
     created_at: datetime
     faces: int = 0
     ignored: bool = False
+    consent: Consent | None = None
 
     def to_dict(self) -> dict[str, object]:
         return {
@@ -35,6 +37,9 @@ class Person:
             "created_at": to_wire_time(self.created_at),
             "faces": self.faces,
             "ignored": self.ignored,
+            # Without its note, which is not for everybody who is told of people.
+            "consent": None if self.consent is None else self.consent.given_on.isoformat(),
+            "consent_withdrawn": self.consent is not None and not self.consent.holds,
         }
 
 

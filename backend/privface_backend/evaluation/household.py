@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from privface_backend.calibration.measuring import group_faces
 from privface_backend.domain.matching import Template
 from privface_backend.domain.privacy import CLEAR, PrivacyLevel
 from privface_backend.errors import PrivFaceError
@@ -123,9 +124,7 @@ def evaluate_own(name: str, templates: Sequence[Template], ladder: Sequence[floa
     Raises:
         PrivFaceError: ``bad_request``: nobody has two faces of these engines.
     """
-    faces: dict[str, list[Template]] = defaultdict(list)
-    for template in templates:
-        faces[template.face_id].append(template)
+    faces = group_faces(templates)
     counts = Counter(face[0].person_id for face in faces.values())
     if not any(count > 1 for count in counts.values()):
         raise PrivFaceError(

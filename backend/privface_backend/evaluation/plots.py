@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from privface_backend.calibration.curve import Calibration, LevelNote
 from privface_backend.errors import PrivFaceError
 from privface_backend.evaluation.runs import Run
 from privface_backend.protocol import ErrorCode
@@ -121,6 +122,42 @@ def plot_privacy(runs: Sequence[Run]) -> Figure | None:
     rate = next((min(run.tpir, key=float) for run in runs if run.tpir), None)
     axes.set_xlabel("r = sigma / face width (median)")
     axes.set_ylabel("10-fold accuracy" if rate is None else f"TPIR at FPIR {100 * float(rate):g} %")
+    figure.legend(loc="outside right upper", fontsize="x-small")
+    return figure
+
+
+def draw_calibration(made: Calibration, path: Path) -> None:
+    """Write the plot of a calibration: what is known, with its interval, and which strangers are named, over r.
+
+    Raises:
+        PrivFaceError: ``engine_missing``; ``storage_failed``.
+    """
+    require_matplotlib()
+    figure = plot_calibration(made)
+    try:
+        figure.savefig(path, dpi=120, format="png")
+    except OSError as error:
+        raise PrivFaceError(ErrorCode.STORAGE_FAILED, f"The plot can't be written: {error.strerror}.") from None
+
+
+def plot_calibration(made: Calibration) -> Figure:
+    """What is known, with its interval, and which strangers are named, over r; the floor, and what was chosen."""
+    figure, axes = _figure("Your own people, each face searched among the others")
+    levels = [level for level in made.levels if level.note is not LevelNote.FEW_PROBES]
+    for rates, label in (
+        ([(level.relative, level.tpir) for level in levels], "known (TPIR)"),
+        ([(level.relative, level.fpir) for level in levels], "strangers named (FPIR)"),
+    ):
+        points = [(relative, rate) for relative, rate in rates if rate is not None]
+        strengths = [relative for relative, _ in points]
+        axes.plot(strengths, [rate.value for _, rate in points], marker="o", label=label)
+        axes.fill_between(strengths, [rate.low for _, rate in points], [rate.high for _, rate in points], alpha=0.15)
+    axes.axhline(made.floor, color="gray", linestyle="--", label="the floor")
+    if made.chosen is not None:
+        axes.axvline(made.chosen.relative, color="black", linestyle=":", label=f"r = {made.chosen.relative:g}")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("r = sigma / face width")
+    axes.set_ylabel("share of the faces")
     figure.legend(loc="outside right upper", fontsize="x-small")
     return figure
 

@@ -31,10 +31,10 @@ def _tabulate_households(runs: Sequence[Run]) -> Table:
         named, tpir = run.named, run.tpir or {}
         table.add_row(
             *_about(run),
-            *(_sure(tpir.get(rate)) for rate in rates),
+            *(show_estimate(tpir.get(rate)) for rate in rates),
             _plain(None if run.rank1 is None else run.rank1.value),
-            _sure(None if named is None else named.tpir),
-            _sure(None if named is None else named.fpir),
+            show_estimate(None if named is None else named.tpir),
+            show_estimate(None if named is None else named.fpir),
             _plain(None if named is None else named.wrong),
             _plain(None if run.eer is None else run.eer.value),
             _plain(run.fta),
@@ -51,7 +51,7 @@ def _tabulate_pairs(runs: Sequence[Run]) -> Table:
         accuracy = "-" if run.accuracy is None else f"{percent(run.accuracy[0])} ± {percent(run.accuracy[1])}"
         at = run.fnmr_at_fmr or {}
         cells = (run.eer, *(at.get(rate) for rate in rates), run.fmr, run.fnmr)
-        table.add_row(*_about(run), accuracy, *(_sure(cell) for cell in cells), _plain(run.fta))
+        table.add_row(*_about(run), accuracy, *(show_estimate(cell) for cell in cells), _plain(run.fta))
     return table
 
 
@@ -105,7 +105,7 @@ def _plain(rate: float | None) -> str:
     return "-" if rate is None else percent(rate)
 
 
-def _sure(estimate: Estimate | None) -> str:
+def show_estimate(estimate: Estimate | None) -> str:
     """A rate and its interval."""
     if estimate is None or np.isnan(estimate.value):
         return "-"

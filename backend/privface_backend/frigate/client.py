@@ -17,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from privface_backend.frigate.settings import FrigateSettings
+from privface_backend.outages import explain
 
 _CHUNK: Final = 64 * 1024
 _LONGEST_SUB_LABEL: Final = 100
@@ -170,7 +171,7 @@ class FrigateClient:
         except TimeoutError:
             problem = "it doesn't answer in time"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            problem = f"it can't be reached ({type(error).__name__})"
+            problem = f"it can't be reached ({explain(error)})"
         # Outside of the block: the other error's text has the address in it.
         raise FrigateError(FailureKind.UNREACHABLE, problem)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from privface_backend.domain.consent import check_consent
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.memory import KeptVisit, NegativeExample, RememberedFace, Stranger
 from privface_backend.domain.people import EnrolledFace, Person, same_name
@@ -45,11 +46,14 @@ class Correction:
 class Corrections:
     """Changes the store, each time whole or not at all. On the storage's thread, with the index as the store is."""
 
-    def __init__(self, store: GalleryStore, index: GalleryIndex, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: GalleryStore, index: GalleryIndex, clock: Callable[[], datetime], *, require_consent: bool = False
+    ) -> None:
         self._store: Final = store
         self._memory: Final = store.memory
         self._index: Final = index
         self._clock: Final = clock
+        self._require_consent: Final = require_consent
 
     def find_stranger(self, id_or_number: str) -> Stranger:
         """The stranger of that id or number.
@@ -66,7 +70,8 @@ class Corrections:
         """Make a stranger a new person of that name, or the one of that id; the person's id.
 
         Raises:
-            PrivFaceError: ``stranger_not_found``, ``person_not_found``, ``person_exists``, ``contract_mismatch``.
+            PrivFaceError: ``stranger_not_found``, ``person_not_found``, ``person_exists``, ``contract_mismatch``,
+                ``consent_missing``.
         """
         stranger = self.find_stranger(id_or_number)
         with self._store.transaction():
@@ -78,7 +83,7 @@ class Corrections:
         """Make a stranger an ignored person; the person's id.
 
         Raises:
-            PrivFaceError: ``stranger_not_found``, ``contract_mismatch``.
+            PrivFaceError: ``stranger_not_found``, ``contract_mismatch``, ``consent_missing``.
         """
         stranger = self.find_stranger(id_or_number)
         with self._store.transaction():
@@ -98,7 +103,7 @@ class Corrections:
         """Make a visit's faces a negative example of who was named, and a face of who it was (None: not known).
 
         Raises:
-            PrivFaceError: ``visit_not_found``, ``person_not_found``, ``contract_mismatch``.
+            PrivFaceError: ``visit_not_found``, ``person_not_found``, ``contract_mismatch``, ``consent_missing``.
         """
         visit = self._memory.visit(visit_id)
         if visit is None:
@@ -157,6 +162,9 @@ class Corrections:
                 return known.id
         if not faces:
             return None
+        known_people = {person.id: person for person in self._index.snapshot.people}
+        consent = known_people[person_id].consent if person_id in known_people else None
+        check_consent(consent, required=self._require_consent)
         face = EnrolledFace(
             id=str(uuid.uuid4()), person_id=person_id, created_at=self._clock(), source="", picture_digest=digest
         )

@@ -6,24 +6,27 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 import watchfiles
 
+from privface_backend.domain.consent import Consent
 from privface_backend.domain.people import clean_name
 from privface_backend.errors import PrivFaceError
+from privface_backend.gallery.consent_file import read_consent
 from privface_backend.gallery.enrollment import RepresentedFace
-from privface_backend.gallery.listing import FolderListing, FolderPicture, list_folder, read_picture
+from privface_backend.gallery.listing import LONGEST_PICTURE, FolderListing, FolderPicture, list_folder, read_picture
 from privface_backend.gallery.service import GalleryService
 from privface_backend.protocol import ErrorCode
 
 _LOGGER: Final = logging.getLogger(__name__)
-LONGEST_PICTURE: Final = 64 * 1024 * 1024
 
 Represent = Callable[[bytes], Awaitable[RepresentedFace]]
 
@@ -48,7 +51,11 @@ class FileOutcome(StrEnum):
     ENROLLED = "enrolled"
     ALREADY = "already"
     REFUSED = "refused"
+    HELD_BACK = "held_back"
     REMOVED = "removed"
+
+
+_NOTHING_NEW: Final = frozenset({FileOutcome.ALREADY, FileOutcome.HELD_BACK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +109,8 @@ async def sync_folder(
     """Enroll the pictures of a directory that aren't yet; report on each one as it is done.
 
     ``prune``: faces that came from this directory and whose pictures it no longer has are removed; never where a
-    part of it can't be read, or no picture is left: that is rather a disk that isn't mounted. With a ``memory``
+    part of it can't be read, or no picture is left: that is rather a disk that isn't mounted. Pictures of people who
+    were forgotten are held back. With a ``memory``
     unchanged files are neither read again nor, when refused for the same reason before, reported again. It ends
     with the first picture that the storage can't take.
 
@@ -110,7 +118,7 @@ async def sync_folder(
         PrivFaceError: ``not_found``: there is no such directory; ``storage_full`` or ``storage_failed``.
     """
     await gallery.people()
-    sync = _Sync(gallery, represent, memory or FolderMemory(), longest)
+    sync = _Sync(gallery, represent, memory or FolderMemory(), longest, _Place(folder, await gallery.held_back()))
     listing = await asyncio.to_thread(list_folder, folder)
     sync.memory.keep_only(listing.pictures)
     for position, picture in enumerate(listing.pictures, start=1):
@@ -133,11 +141,27 @@ async def sync_folder(
             yield FileReport(path=path, outcome=FileOutcome.REMOVED, skipped=listing.skipped, person_id=person_id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The directory, and the sha256 of the pictures that are not enrolled from it."""
+
+    folder: Path
+    held_back: AbstractSet[str]
+
+
 class _Sync:
     """One run through a directory."""
 
-    def __init__(self, gallery: GalleryService, represent: Represent, memory: FolderMemory, longest: int) -> None:
+    def __init__(
+        self,
+        gallery: GalleryService,
+        represent: Represent,
+        memory: FolderMemory,
+        longest: int,
+        place: _Place,
+    ) -> None:
         self.memory: Final = memory
+        self._place: Final = place
         self._gallery: Final = gallery
         self._represent: Final = represent
         self._longest: Final = longest
@@ -161,18 +185,24 @@ class _Sync:
         self._unread.add(picture.path)
         return FileOutcome.REFUSED, None, error
 
-    async def _enroll(self, picture: FolderPicture, folder_id: str) -> tuple[FileOutcome, str]:
+    async def _enroll(self, picture: FolderPicture, folder_id: str) -> tuple[FileOutcome, str | None]:
         name = clean_name(picture.name)
         known = self.memory.digests.get(picture.stamp)
-        if known is not None and (person_id := self._enrolled(name, known)) is not None:
-            return FileOutcome.ALREADY, person_id
+        if known is not None:
+            if (before := self._settled(name, known)) is not None:
+                return before
+            # Without one, a file that hasn't changed is not read again in vain.
+            await self._consent(picture, name)
         data, digest = await asyncio.to_thread(_read, picture, self._longest)
         self.memory.digests[picture.stamp] = digest
-        if (person_id := self._enrolled(name, digest)) is not None:
-            return FileOutcome.ALREADY, person_id
+        if (before := self._settled(name, digest)) is not None:
+            return before
+        consent = await self._consent(picture, name)
         represented = await self._represent(data)
         # Only now: a refused picture leaves no person without faces behind.
         person = await self._gallery.ensure_person(name)
+        if consent is not None:
+            await self._gallery.set_consent(person.id, consent)
         self._seen.add((person.id, digest))
         try:
             await self._gallery.add_face(
@@ -183,6 +213,26 @@ class _Sync:
                 raise
             return FileOutcome.ALREADY, person.id
         return FileOutcome.ENROLLED, person.id
+
+    async def _consent(self, picture: FolderPicture, name: str) -> Consent | None:
+        """The consent that lies beside a picture of somebody who has none on record.
+
+        Raises:
+            PrivFaceError: ``consent_missing``.
+        """
+        named, parts = self._gallery.people_named(name), PurePath(picture.path).parts
+        if len(parts) > 1 and (not named or named[0].consent is None):
+            found = await asyncio.to_thread(read_consent, self._place.folder / parts[0], self._gallery.today())
+            if found is not None:
+                return found
+        self._gallery.check_consent(name)
+        return None
+
+    def _settled(self, name: str, digest: str) -> tuple[FileOutcome, str | None] | None:
+        """What a picture is that needs no look: enrolled, or of somebody who was forgotten."""
+        if (person_id := self._enrolled(name, digest)) is not None:
+            return FileOutcome.ALREADY, person_id
+        return (FileOutcome.HELD_BACK, None) if digest in self._place.held_back else None
 
     def _enrolled(self, name: str, digest: str) -> str | None:
         """The person of that name who has a face from this picture."""
@@ -227,16 +277,21 @@ async def watch_folder(
     It runs until it is closed. A directory that isn't there (yet, or any more) is waited for.
     """
     memory = FolderMemory()
-    level = logging.WARNING
+    level, held_back = logging.WARNING, 0
     async with contextlib.aclosing(_Watch(folder, debounce, rescan, force_polling).occasions()) as occasions:
         async for _ in occasions:
             reports = sync_folder(folder, gallery, represent, prune=prune, memory=memory, longest=longest)
             try:
+                outcomes: Counter[FileOutcome] = Counter()
                 async with contextlib.aclosing(reports):
                     async for report in reports:
-                        if report.outcome is not FileOutcome.ALREADY:
+                        outcomes[report.outcome] += 1
+                        if report.outcome not in _NOTHING_NEW:
                             yield report
                 level = logging.WARNING
+                if outcomes[FileOutcome.HELD_BACK] != held_back:
+                    held_back = outcomes[FileOutcome.HELD_BACK]
+                    _LOGGER.info("The watched folder has %d pictures of people who were forgotten", held_back)
             except PrivFaceError as error:
                 _LOGGER.log(level, "The watched folder could not be enrolled from: %s", error.code)
                 level = logging.DEBUG

@@ -14,6 +14,7 @@ from typing import Final
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
 
+LONGEST_PICTURE: Final = 64 * 1024 * 1024
 PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 # Name_1, Name-2, Name 3, Name (4): the ancestor's flat pictures of one person.
 _NUMBER: Final = re.compile(r"(?:[\s_-]+\d+|[\s_-]*\(\d+\))$")

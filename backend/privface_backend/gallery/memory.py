@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
+from privface_backend.audit.acts import note_subject
 from privface_backend.domain.memory import KeptVisit, Stranger
 from privface_backend.domain.people import Person, clean_name
 from privface_backend.errors import PrivFaceError
@@ -46,12 +47,17 @@ class MemoryService:
         self._events: Final = events
         self._clock: Final = clock
         self._keeping: Final = keeping
-        self._corrections: Final = Corrections(store, index, clock)
+        self._corrections: Final = Corrections(store, index, clock, require_consent=gallery.rules.require_consent)
 
     @property
     def keeps(self) -> bool:
         """Whether anything is kept of a visit."""
         return self._keeping > timedelta(0)
+
+    @property
+    def hours(self) -> float:
+        """For how long that is."""
+        return self._keeping / timedelta(hours=1)
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call ``callback`` on the event loop after each change of strangers or negative examples; it must return at
@@ -119,6 +125,7 @@ class MemoryService:
             )
         cleaned = None if name is None else clean_name(name)
         adopted = await self._change(self._corrections.name_stranger, stranger_id, cleaned, person_id)
+        note_subject(adopted)
         return await self._gallery.person(adopted)
 
     async def ignore_stranger(self, stranger_id: str) -> Person:
@@ -127,7 +134,9 @@ class MemoryService:
         Raises:
             PrivFaceError: ``stranger_not_found``, ``contract_mismatch``, ``storage_full``, ``storage_failed``.
         """
-        return await self._gallery.person(await self._change(self._corrections.ignore_stranger, stranger_id))
+        ignored = await self._change(self._corrections.ignore_stranger, stranger_id)
+        note_subject(ignored)
+        return await self._gallery.person(ignored)
 
     async def forget_stranger(self, stranger_id: str) -> None:
         """Remove a stranger and their visits, and overwrite what they held on the disk.
@@ -145,6 +154,7 @@ class MemoryService:
         """
         if not await self._change(self._store.set_ignored, person_id, ignored):
             raise no_person()
+        note_subject(person_id)
         return await self._gallery.person(person_id)
 
     async def correct(self, visit_id: str, person_id: str | None, *, named: Iterable[str | None] = ()) -> Correction:
@@ -158,7 +168,10 @@ class MemoryService:
                 ``contract_mismatch``, ``storage_full``, ``storage_failed``.
         """
         others = frozenset(other for other in named if other is not None)
-        return await self._change(self._corrections.correct, visit_id, person_id, others)
+        correction = await self._change(self._corrections.correct, visit_id, person_id, others)
+        for subject in (person_id, *others):
+            note_subject(subject)
+        return correction
 
     async def correct_event(self, event_id: str, person_id: str | None) -> Correction:
         """Say who an event's visit really was.
@@ -188,6 +201,13 @@ class MemoryService:
             PrivFaceError: ``storage_full``, ``storage_failed``.
         """
         return await self._change(self._memory.purge, self._clock() - self._keeping)
+
+    def count_outdated(self) -> int:
+        """How many visits and strangers have been kept for too long. On the storage's thread."""
+        before = self._clock() - self._keeping
+        seen = [visit.last_seen for visit in self._memory.visits()]
+        seen += [stranger.last_seen for stranger in self._memory.strangers()]
+        return sum(moment < before for moment in seen)
 
     async def _change(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         done = await self._storage.call(self._run, partial(function, *args, **kwargs))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from privface_backend.audit.acts import note_subject
+from privface_backend.domain.consent import Consent, check_consent
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.people import EnrolledFace, Person, clean_name, same_name
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.changes import Changes
 from privface_backend.gallery.enrollment import RepresentedFace
+from privface_backend.gallery.forgetting import Forgetting
+from privface_backend.gallery.held_back import pictures_of
 from privface_backend.gallery.index import GalleryIndex, GallerySnapshot
 from privface_backend.plugins.ports import GalleryStore
 from privface_backend.protocol import ErrorCode
 from privface_backend.storage.database import StorageThread
+from privface_backend.storage.erasures import Erasures, Receipt
 from privface_backend.storage.events import EventLog
 
 
@@ -44,6 +51,14 @@ class GalleryStatistics:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentRules:
+    """``require_consent``: nobody is enrolled without one on record; ``folder``: the directory that is watched."""
+
+    require_consent: bool = False
+    folder: Path | None = None
+
+
 class GalleryService:
     """Changes the gallery and tells who listens. Questions are answered from the index, without the disk."""
 
@@ -55,12 +70,19 @@ class GalleryService:
         index: GalleryIndex,
         clock: Callable[[], datetime],
         events: EventLog | None = None,
+        erasures: Erasures | None = None,
+        clear_caches: Callable[[], int] = lambda: 0,
+        rules: EnrollmentRules | None = None,
     ) -> None:
         self._store: Final = store
         self._storage: Final = storage
         self._index: Final = index
         self._clock: Final = clock
-        self._events: Final = events
+        self._erasures: Final = erasures
+        self.rules: Final = rules or EnrollmentRules()
+        self._forgetting: Final = Forgetting(
+            store=store, events=events, erasures=erasures, clear_caches=clear_caches, clock=clock
+        )
         self.changes: Final = Changes(index)
 
     @property
@@ -131,6 +153,7 @@ class GalleryService:
         self._tell()
         if not added:
             raise person_exists(self.people_named(person.name))
+        note_subject(person.id)
         return person
 
     async def ensure_person(self, name: str) -> Person:
@@ -145,6 +168,7 @@ class GalleryService:
             added = await self._storage.call(self._add_person, person, False)
             self._tell()
             named = (person,) if added else self.people_named(person.name)
+        note_subject(named[0].id)
         return named[0]
 
     async def rename(self, person_id: str, name: str, *, allow_duplicate: bool = False) -> Person:
@@ -154,6 +178,7 @@ class GalleryService:
             PrivFaceError: ``bad_name``, ``person_not_found``, ``person_exists``, ``storage_full``, ``storage_failed``.
         """
         await self._load()
+        note_subject(person_id)
         cleaned = clean_name(name)
         others = tuple(person for person in self.people_named(cleaned) if person.id != person_id)
         if others and not allow_duplicate:
@@ -164,20 +189,58 @@ class GalleryService:
             raise no_person()
         return await self.person(person_id)
 
-    async def forget(self, person_id: str) -> dict[str, object]:
+    async def forget(self, person_id: str) -> Receipt:
         """Remove a person, all that names them or is about them, and overwrite what that held on the disk.
 
-        The receipt says how much was removed; ``folder_pictures`` counts the faces that came from a directory: a
-        picture that stays there is enrolled again the next time that the directory is.
+        Their pictures in directories are held back: they are not enrolled from there again.
 
         Raises:
             PrivFaceError: ``person_not_found``, ``storage_full``, ``storage_failed``.
         """
-        receipt = await self._storage.call(self._forget, person_id)
+        await self._load()
+        name, folder = self.snapshot.names.get(person_id), self.rules.folder
+        lying = frozenset() if name is None or folder is None else await asyncio.to_thread(pictures_of, folder, name)
+        receipt = await self._storage.call(self._forget, person_id, lying)
         self._tell()
         if receipt is None:
             raise no_person()
+        note_subject(person_id)
         return receipt
+
+    async def held_back(self) -> frozenset[str]:
+        """The pictures, by their files' sha256, that are not to be enrolled from a directory."""
+        return frozenset() if self._erasures is None else await self._storage.call(self._erasures.held_back)
+
+    def names_now(self) -> Mapping[str, str]:
+        """Who is enrolled now, by id; asked on the storage's thread."""
+        self._index.refresh_if_changed(self._store)
+        return self.snapshot.names
+
+    def today(self) -> date:
+        """The day that it is here."""
+        return self._clock().astimezone().date()
+
+    async def set_consent(self, person_id: str, consent: Consent) -> Person:
+        """Put a consent on record, in the place of an older one.
+
+        Raises:
+            PrivFaceError: ``person_not_found``, ``storage_full``, ``storage_failed``.
+        """
+        put = await self._storage.call(self._set_consent, person_id, consent)
+        self._tell()
+        if not put:
+            raise no_person()
+        return await self.person(person_id)
+
+    def check_consent(self, name: str) -> None:
+        """Refuse to enroll a face under a name where the one of that name didn't agree, or nobody has it yet and the
+        settings ask for a consent.
+
+        Raises:
+            PrivFaceError: ``consent_missing``.
+        """
+        named = self.people_named(name)
+        check_consent(named[0].consent if named else None, required=self.rules.require_consent)
 
     async def faces(self, person_id: str) -> tuple[EnrolledFace, ...]:
         """A person's faces, oldest first.
@@ -187,6 +250,7 @@ class GalleryService:
         """
         await self._load()
         self._require(person_id)
+        note_subject(person_id)
         return tuple(face for face in self.snapshot.faces if face.person_id == person_id)
 
     def is_enrolled(self, person_id: str, picture_digest: str) -> bool:
@@ -205,12 +269,13 @@ class GalleryService:
         """Enroll a face. A picture that is enrolled under another contract gets this one's templates as well.
 
         Raises:
-            PrivFaceError: ``person_not_found``, ``contract_mismatch``, ``conflict`` (the picture is enrolled already),
-                ``engine_failed`` (not usable as templates), ``storage_full``, ``storage_failed``.
+            PrivFaceError: ``person_not_found``, ``consent_missing``, ``contract_mismatch``, ``conflict`` (the picture
+                is enrolled already), ``engine_failed`` (not usable as templates), ``storage_full``, ``storage_failed``.
         """
         await self._load()
         self._check(represented)
-        self._require(person_id)
+        check_consent(self._require(person_id).consent, required=self.rules.require_consent)
+        note_subject(person_id)
         draft = EnrolledFace(
             id=str(uuid.uuid4()),
             person_id=person_id,
@@ -230,6 +295,7 @@ class GalleryService:
         Raises:
             PrivFaceError: ``face_not_found``, ``storage_full``, ``storage_failed``.
         """
+        note_subject(next((face.person_id for face in self.snapshot.faces if face.id == face_id), None))
         removed = await self._storage.call(self._remove_face, face_id)
         self._tell()
         if not removed:
@@ -262,29 +328,15 @@ class GalleryService:
         self._refresh()
         return renamed
 
-    def _forget(self, person_id: str) -> dict[str, object] | None:
-        faces = self._store.faces(person_id)
-        before = sum(self._store.contracts().values())
-        with self._store.transaction():
-            # The person last: a log elsewhere may fail, and they are still there to be forgotten again.
-            events = 0 if self._events is None else self._events.forget_person(person_id)
-            explanations = 0 if self._events is None else self._events.forget_mentions(person_id)
-            visits = self._store.memory.remove_visits(person_id)
-            negatives = self._store.memory.remove_negatives(person_id)
-            removed = self._store.remove_person(person_id)
+    def _forget(self, person_id: str, lying: frozenset[str]) -> Receipt | None:
+        receipt = self._forgetting.forget(person_id, lying)
         self._refresh()
-        if not removed:
-            return None
-        return {
-            "person_id": person_id,
-            "faces": len(faces),
-            "templates": before - sum(self._store.contracts().values()),
-            "events": events,
-            "visits": visits,
-            "negatives": negatives,
-            "explanations": explanations,
-            "folder_pictures": sum(bool(face.folder) for face in faces),
-        }
+        return receipt
+
+    def _set_consent(self, person_id: str, consent: Consent) -> bool:
+        put = self._store.set_consent(person_id, consent)
+        self._refresh()
+        return put
 
     def _add_face(self, draft: EnrolledFace, represented: RepresentedFace) -> EnrolledFace:
         self._refresh()
@@ -305,6 +357,8 @@ class GalleryService:
         return removed
 
     def _refresh(self) -> bool:
+        if self._erasures is not None:
+            self._erasures.finish_others(self._clock())
         return self._index.refresh_if_changed(self._store)
 
     def _tell(self) -> None:
@@ -313,9 +367,11 @@ class GalleryService:
     def _new_person(self, name: str) -> Person:
         return Person(id=str(uuid.uuid4()), name=clean_name(name), created_at=self._clock())
 
-    def _require(self, person_id: str) -> None:
-        if person_id not in self.snapshot.names:
-            raise no_person()
+    def _require(self, person_id: str) -> Person:
+        for person in self.snapshot.people:
+            if person.id == person_id:
+                return person
+        raise no_person()
 
     def _check(self, represented: RepresentedFace) -> None:
         contract = self._index.contract

@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from privface_backend.mqtt.incoming import MOST_MESSAGES, IncomingQueue
 from privface_backend.mqtt.settings import MqttProtocol, MqttSettings
 from privface_backend.mqtt.topics import OFFLINE, Topics
+from privface_backend.outages import explain
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -200,10 +201,21 @@ def _failure(error: aiomqtt.MqttError, settings: MqttSettings) -> ConnectError:
         case ConnectionResetError() if settings.tls:
             reason = f"{where} hung up; does it speak TLS?"
         case OSError() as cause:
-            reason = f"{where}: {cause.strerror or type(cause).__name__}"
+            reason = f"{where}: {cause.strerror or explain(cause)}"
         case _:
             reason = f"no connection to {where}"
     return ConnectError(kind, reason)
+
+
+def _retrieve(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def _watch(client: aiomqtt.Client) -> None:
+    """Look at the failures of a client whose user may be gone by then: asyncio would log them as never retrieved."""
+    for future in (client._connected, client._disconnected):  # noqa: SLF001  # aiomqtt leaves them unseen
+        future.add_done_callback(_retrieve)
 
 
 async def _abandon(client: aiomqtt.Client) -> None:
@@ -236,6 +248,7 @@ async def connect(settings: MqttSettings, version: MqttProtocol, presence: Prese
     if isinstance(presence, str):
         presence = Presence(client_id=presence, will_topic=Topics(settings.base_topic).status)
     client = await _make_client(settings, version, presence)
+    _watch(client)
     try:
         await _enter(client)
     except aiomqtt.MqttError as error:
@@ -243,6 +256,9 @@ async def connect(settings: MqttSettings, version: MqttProtocol, presence: Prese
         if failure.kind is FailureKind.SILENT:
             await _abandon(client)
         raise failure from None
+    finally:
+        # Connecting, and failing to, put others in their place.
+        _watch(client)
     try:
         yield Connection(client, version)
     finally:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import uuid4
 
 from privface_backend import __version__
 from privface_backend.domain.privacy import MAX_KERNEL
@@ -17,7 +19,9 @@ from privface_backend.mqtt.topics import Topics
 from privface_backend.protocol import Event, Outcome, to_wire_time
 
 SEEN: Final = "seen"
-"""The type of a person's events. Those of a camera are outcomes."""
+"""The type of a person's events. Those of a camera are outcomes, and what takes a name off them."""
+FORGOTTEN: Final = "forgotten"
+"""Somebody was forgotten whom the camera's last event may have named: this one names nobody in its place."""
 LOOK_PAYLOAD: Final = "PRESS"
 BACKEND: Final = "backend"
 """The key of the backend's own device. Those of people and cameras begin otherwise."""
@@ -123,9 +127,9 @@ class Devices:
 
     def camera(self, camera: ShownCamera) -> Device:
         state = self.topics.camera_state(camera.slug)
-        outcomes = [outcome.value for outcome in Outcome]
+        types = [*(outcome.value for outcome in Outcome), FORGOTTEN]
         components = {
-            "face": _event("Face", self.topics.camera_event(camera.slug), outcomes, "mdi:face-recognition"),
+            "face": _event("Face", self.topics.camera_event(camera.slug), types, "mdi:face-recognition"),
             "people_now": _sensor("People now", state, _PEOPLE_NOW, "mdi:account-group")
             | {
                 "json_attributes_topic": state,
@@ -213,6 +217,18 @@ def _event(name: str, topic: str, types: list[str], icon: str) -> Component:
         "state_topic": topic,
         "value_template": _FRESH,
         "icon": icon,
+    }
+
+
+def forgotten_attributes(camera: str, now: datetime, lifetime: timedelta) -> dict[str, Any]:
+    """What takes the place of a camera's last event when somebody is forgotten whom that may have named."""
+    return {
+        "event_type": FORGOTTEN,
+        "event_id": uuid4().hex,
+        "camera": camera,
+        "person": None,
+        "person_id": None,
+        "expires_at": to_wire_time(now + lifetime),
     }
 
 

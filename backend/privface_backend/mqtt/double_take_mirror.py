@@ -30,7 +30,7 @@ _MOST_COUNTED: Final = 100
 class MirrorPublisher(Protocol):
     """The part of ``MqttLink`` that is needed here."""
 
-    def publish(self, messages: Iterable[Message], expires_at: datetime) -> None: ...
+    def publish(self, messages: Iterable[Message], expires_at: datetime, *, person_id: str | None = None) -> None: ...
 
     def retain(self, topic: str, payload: bytes) -> None: ...
 
@@ -54,6 +54,7 @@ class DoubleTakeMirror:
         self._now: Final = now
         self._reset: Final = reset
         self._names: dict[str, str] = {}
+        self._slugs: Final[dict[str, str]] = {}
         self._visits: Final[dict[str, set[str]]] = {}
         self._until: Final[dict[str, float]] = {}
         self._wake: Final = asyncio.Event()
@@ -73,13 +74,17 @@ class DoubleTakeMirror:
         self._names = topic_names((person.id, person.name, person.slug) for person in people)
 
     def follow_camera(self, camera: ShownCamera) -> None:
+        before = self._slugs.pop(camera.name, None)
+        if before is not None and before != camera.slug and before not in self._slugs.values():
+            self._clear(before)
+        self._slugs[camera.name] = camera.slug
         # An earlier run may have ended before it did.
         if camera.slug not in self._until:
             self._count(camera.slug, None)
 
     def forget_camera(self, camera: ShownCamera) -> None:
-        self._count(camera.slug, None)
-        self._link.retain(self._topics.person_count(camera.slug), b"")
+        self._slugs.pop(camera.name, None)
+        self._clear(camera.slug)
 
     def tell(
         self, event: Event, camera: ShownCamera, person: ShownPerson | None, frame: Size | None
@@ -96,9 +101,13 @@ class DoubleTakeMirror:
             Message(self._topics.match(topic), encode_json(payload)),
             Message(self._topics.camera(camera.slug), encode_json(camera_payload(event, camera.slug, frame))),
         )
-        self._link.publish(messages, event.expires_at)
+        self._link.publish(messages, event.expires_at, person_id=event.person_id)
         self._count(camera.slug, event.visit_id)
         return ()
+
+    def _clear(self, slug: str) -> None:
+        self._count(slug, None)
+        self._link.retain(self._topics.person_count(slug), b"")
 
     def _count(self, slug: str, visit_id: str | None) -> None:
         """Count another visit; None: none is there any more."""

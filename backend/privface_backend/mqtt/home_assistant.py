@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from privface_backend import __version__
 from privface_backend.domain.geometry import Size
 from privface_backend.mqtt.announcements import Announcements
-from privface_backend.mqtt.devices import SEEN, Devices, event_attributes
+from privface_backend.mqtt.devices import SEEN, Devices, event_attributes, forgotten_attributes
 from privface_backend.mqtt.layouts import DiscoveryTopics, make_layout, only_children
 from privface_backend.mqtt.outbox import Message
 from privface_backend.mqtt.projection import ShownCamera, ShownPerson
@@ -22,6 +22,7 @@ from privface_backend.mqtt.topics import ONLINE, encode_json
 from privface_backend.protocol import Event, Outcome
 
 _LONGEST_WAIT: Final = 2.0
+_FORGOTTEN_LIFETIME: Final = timedelta(minutes=5)
 _PAUSE: Final = 0.25
 """Seconds in which changes are gathered."""
 _REPEAT_AFTER: Final = 30.0
@@ -49,6 +50,10 @@ class DevicePublisher(Protocol):
     def listen(self, topic_filter: str, listener: Listener, *, needed: bool = True) -> None: ...
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 def _some_seconds() -> float:
     """When many start at once with Home Assistant, they needn't all answer at once."""
     return random.uniform(0, _LONGEST_WAIT)  # noqa: S311  # nothing to guess here
@@ -71,6 +76,7 @@ class HomeAssistant:
         engine: str,
         delay: Callable[[], float] = _some_seconds,
         repeat_after: float = _REPEAT_AFTER,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._link: Final = link
         self._devices: Final = devices
@@ -81,8 +87,12 @@ class HomeAssistant:
         self._engine: Final = engine
         self._delay: Final = delay
         self._repeat_after: Final = repeat_after
+        self._clock: Final = clock
         self._people: dict[str, ShownPerson] = {}
+        self._cameras: Final[dict[str, ShownCamera]] = {}
+        self._named: Final[dict[str, str | None]] = {}
         self._changed: Final = asyncio.Event()
+        self._published: Final = asyncio.Event()
         self._born: Final = asyncio.Event()
         self._cleared: Final = asyncio.Event()
         self._replay: bytes = b""
@@ -130,20 +140,38 @@ class HomeAssistant:
         for person_id, gone in self._people.items():
             if person_id not in now:
                 self._shown.drop(self._devices.person_key(gone))
+                self.tell_forgotten(person_id)
         for person_id, person in now.items():
             if self._people.get(person_id) != person:
                 self._shown.show(self._devices.person(person))
         self._people = now
         self._changed.set()
+        self._published.clear()
         state = {"version": __version__, "engine": self._engine, "people": len(now)}
         self._link.publish_state(self._devices.topics.backend_state, state)
 
+    def tell_forgotten(self, person_id: str) -> None:
+        """Take a person off the event entities of cameras, which go on showing their last event: of those whose last
+        one named the person, or came before this run."""
+        if self._shown is None:
+            return
+        now = self._clock()
+        for camera in self._cameras.values():
+            if self._named.get(camera.slug, person_id) == person_id:
+                self._named[camera.slug] = None
+                payload = encode_json(forgotten_attributes(camera.name, now, _FORGOTTEN_LIFETIME))
+                message = Message(self._devices.topics.camera_event(camera.slug), payload)
+                self._link.publish((message,), now + _FORGOTTEN_LIFETIME)
+
     def follow_camera(self, camera: ShownCamera) -> None:
+        self._cameras[camera.name] = camera
         if self._shown is not None:
             self._shown.show(self._devices.camera(camera))
             self._changed.set()
 
     def forget_camera(self, camera: ShownCamera) -> None:
+        self._cameras.pop(camera.name, None)
+        self._named.pop(camera.slug, None)
         if self._shown is not None:
             self._shown.drop(self._devices.camera_key(camera))
             self._changed.set()
@@ -154,6 +182,7 @@ class HomeAssistant:
         del frame
         if self._shown is None:
             return ()
+        self._named[camera.slug] = event.person_id
         topics = self._devices.topics
         messages = [
             Message(topics.camera_event(camera.slug), encode_json(event_attributes(event, event.outcome.value)))
@@ -176,8 +205,14 @@ class HomeAssistant:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
+    async def published(self) -> None:
+        """Wait until what is shown of people has been handed to the link."""
+        if self._shown is not None:
+            await self._published.wait()
+
     def _publish(self) -> None:
         self._changed.clear()
+        self._published.set()
         for topic, payload in () if self._shown is None else self._shown.messages():
             self._link.retain(topic, payload)
         if self._cleared.is_set():

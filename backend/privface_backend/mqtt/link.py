@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -76,6 +76,7 @@ class MqttLink:
         self._outbox = Outbox(settings.outbox_limit)
         self._states = RetainedStates()
         self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
         self._changed = asyncio.Event()
         self._status = LinkStatus(state=LinkState.CONNECTING if settings.enabled else LinkState.DISABLED)
         self._counters = LinkCounters()
@@ -98,12 +99,14 @@ class MqttLink:
     def publish_event(self, event: Event, more: Iterable[Message] = ()) -> None:
         """Publish an event, now or when the broker is back; not at all once it has expired. ``more``: what tells of it
         on other topics."""
-        self.publish((Message(self.topics.event, event_payload(event)), *more), event.expires_at)
+        messages = (Message(self.topics.event, event_payload(event)), *more)
+        self.publish(messages, event.expires_at, person_id=event.person_id)
 
-    def publish(self, messages: Iterable[Message], expires_at: datetime) -> None:
-        """Publish the messages that tell of one event, in order, as ``publish_event`` does."""
+    def publish(self, messages: Iterable[Message], expires_at: datetime, *, person_id: str | None = None) -> None:
+        """Publish the messages that tell of one event, in order, as ``publish_event`` does. ``person_id``: whom they
+        name."""
         if self._settings.enabled:
-            self._outbox.push(OutgoingEvent(messages=tuple(messages), expires_at=expires_at))
+            self._outbox.push(OutgoingEvent(messages=tuple(messages), expires_at=expires_at, person_id=person_id))
             self._wake.set()
 
     def publish_state(self, topic: str, payload: Mapping[str, Any] | None) -> None:
@@ -121,6 +124,7 @@ class MqttLink:
             self.topics.camera_state(slug),
             self.topics.camera_enabled(slug),
             self.topics.camera_privacy(slug),
+            self.topics.camera_advice(slug),
         ):
             self.retain(topic, b"")
 
@@ -128,11 +132,28 @@ class MqttLink:
         """Set what is retained on ``topic``, as it stands there; empty clears it."""
         if self._settings.enabled:
             self._states.put(topic, payload)
+            if not self._states.all_sent:
+                self._settled.clear()
             self._wake.set()
+
+    @property
+    def cleared(self) -> int:
+        """How many retained topics were cleared so far."""
+        return self._states.cleared
+
+    async def settled(self) -> None:
+        """Wait until the broker has all that is to be retained; at once where MQTT is disabled."""
+        if self._settings.enabled:
+            await self._settled.wait()
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Drop the events that wait and name these people. How many there were."""
+        return self._outbox.forget(person_ids)
 
     def retain_again(self, prefix: str) -> None:
         """Send what is retained below ``prefix`` once more, without what was cleared."""
         self._states.send_again(prefix)
+        self._settled.clear()
         self._wake.set()
 
     def listen(self, topic_filter: str, listener: Listener, *, needed: bool = True) -> None:
@@ -230,6 +251,7 @@ class MqttLink:
         """Publish and take commands until the connection is gone; when cancelled, say goodbye."""
         lost, before = False, cancellations()
         self._states.forget_sent()
+        self._settled.clear()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._subscriptions.receive(connection), name="mqtt-receive")
@@ -262,6 +284,8 @@ class MqttLink:
             await self._send_waiting(connection)
             if cancellations() > before:
                 raise asyncio.CancelledError
+            if self._states.all_sent:
+                self._settled.set()
             await self._wake.wait()
 
     async def _send_waiting(self, connection: Connection) -> None:

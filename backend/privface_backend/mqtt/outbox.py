@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,10 +18,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OutgoingEvent:
-    """An event that waits: all the messages that tell of it, in order."""
+    """An event that waits: all the messages that tell of it, in order. ``person_id``: whom it names."""
 
     messages: tuple[Message, ...]
     expires_at: datetime
+    person_id: str | None = None
 
 
 class Outbox:
@@ -68,6 +70,16 @@ class Outbox:
             self._taken = None
             self._trim()
 
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Drop the events that name these people; the one that is out is not put back. How many there were."""
+        kept = [event for event in self._waiting if event.person_id not in person_ids]
+        dropped = len(self._waiting) - len(kept)
+        self._waiting = deque(kept)
+        if self._taken is not None and self._taken.person_id in person_ids:
+            self._taken = None
+            dropped += 1
+        return dropped
+
     def _trim(self) -> None:
         while len(self._waiting) > self._limit:
             self._waiting.popleft()
@@ -78,16 +90,18 @@ class RetainedStates:
     """The newest payload of each retained topic; an empty one clears it on the broker.
 
     Cleared topics are remembered, and cleared again with every new connection: a broker that died may have come
-    back with what it last wrote to its disk.
+    back with what it last wrote to its disk. ``cleared`` counts them.
     """
 
     def __init__(self) -> None:
+        self.cleared = 0
         self._payloads: dict[str, bytes] = {}
         self._unsent: dict[str, None] = {}
 
     def put(self, topic: str, payload: bytes) -> None:
         """Set what stands on ``topic``; nothing is sent where that is so already."""
         if self._payloads.get(topic) != payload:
+            self.cleared += not payload
             self._payloads[topic] = payload
             self._unsent[topic] = None
 
@@ -97,6 +111,10 @@ class RetainedStates:
             del self._unsent[topic]
             return topic, self._payloads[topic]
         return None
+
+    @property
+    def all_sent(self) -> bool:
+        return not self._unsent
 
     def put_back(self, topic: str) -> None:
         """What was taken may not have arrived."""

@@ -10,10 +10,10 @@ from privface_backend.domain.geometry import Size
 from privface_backend.domain.people import Person
 from privface_backend.mqtt.outbox import Message
 from privface_backend.mqtt.slugs import assign_slugs
-from privface_backend.mqtt.topics import Command, SetEnabled, Topics, camera_state, person_state
+from privface_backend.mqtt.topics import Command, SetEnabled, Topics, camera_advice, camera_state, person_state
 from privface_backend.pipeline.cameras import Camera, Cameras
 from privface_backend.pipeline.household import CameraState, PersonState
-from privface_backend.protocol import Event
+from privface_backend.protocol import Advice, Event
 
 
 class StatePublisher(Protocol):
@@ -80,6 +80,7 @@ class MqttProjection:
         self._cameras: dict[str, ShownCamera] = {}
         self._camera_states: dict[str, CameraState] = {}
         self._camera_settings: dict[str, Camera] = {}
+        self._advice: dict[str, Advice] = {}
 
     def set_people(self, people: Sequence[Person]) -> None:
         """Take over who is enrolled, oldest first. A renamed person moves to a new topic."""
@@ -136,6 +137,16 @@ class MqttProjection:
         if camera.askable != shown.askable:
             self._show_anew(ShownCamera(name=shown.name, slug=shown.slug, askable=camera.askable))
 
+    def show_advice(self, camera: str, advice: Advice | None) -> None:
+        """Show how strongly a camera's frames should be anonymized; None: nothing is advised any more."""
+        shown = self._shown_camera(camera)
+        if advice is None:
+            self._advice.pop(camera, None)
+        else:
+            self._advice[camera] = advice
+        payload = None if advice is None else camera_advice(camera, advice)
+        self._publisher.publish_state(self._publisher.topics.camera_advice(shown.slug), payload)
+
     def forget_camera(self, name: str) -> None:
         """Take a camera off the broker."""
         gone = self._cameras.pop(name, None)
@@ -143,6 +154,7 @@ class MqttProjection:
             return
         self._camera_states.pop(name, None)
         self._camera_settings.pop(name, None)
+        self._advice.pop(name, None)
         for follower in self._followers:
             follower.forget_camera(gone)
         self._publisher.clear_camera(gone.slug)
@@ -160,16 +172,17 @@ class MqttProjection:
         )
         self._publisher.publish_event(event, more)
 
-    def follow(self, command: Command, cameras: Cameras) -> None:
-        """Carry a command out. One for a camera that was never seen is ignored: it names nothing."""
+    def follow(self, command: Command, cameras: Cameras) -> str | None:
+        """Carry a command out; the camera's name. One for a camera that was never seen is ignored: it names nothing."""
         names = {shown.slug: name for name, shown in self._cameras.items()}
         name = names.get(command.camera_slug)
         if name is None:
-            return
+            return None
         if isinstance(command, SetEnabled):
             cameras.enable(name, enabled=command.enabled)
         else:
             cameras.set_parameter(name, command.parameter)
+        return name
 
     def _shown_camera(self, name: str) -> ShownCamera:
         if name not in self._cameras:
@@ -193,6 +206,8 @@ class MqttProjection:
             self.show_camera(state)
         if settings := self._camera_settings.get(name):
             self.show_camera_settings(settings)
+        if advice := self._advice.get(name):
+            self.show_advice(name, advice)
 
     def _show_anew(self, camera: ShownCamera) -> None:
         self._cameras[camera.name] = camera

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from privface_backend.domain.privacy import MAX_KERNEL
 from privface_backend.mqtt.slugs import SLUG_PATTERN
-from privface_backend.protocol import Event, PresencePhase, to_wire_time
+from privface_backend.protocol import Advice, Event, PresencePhase, to_wire_time
 
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
@@ -101,12 +101,22 @@ class Topics:
     def camera_privacy(self, slug: str) -> str:
         return f"{self.base}/camera/{slug}/privacy/state"
 
+    def camera_advice(self, slug: str) -> str:
+        return f"{self.base}/camera/{slug}/advice/state"
+
     @property
     def camera_commands_to_bridge(self) -> tuple[str, ...]:
-        """The filters by which a bridge hears of cameras: which topic is whose, whether they are on, how strongly to
-        anonymize, look now."""
+        """The filters by which a bridge hears of the backend and of cameras: whether it is there, which topic is whose,
+        whether they are on, how strongly to anonymize, what is advised, look now."""
         camera = f"{self.base}/camera/+"
-        return f"{camera}/state", f"{camera}/enabled/state", f"{camera}/privacy/state", f"{camera}/look"
+        return (
+            self.status,
+            f"{camera}/state",
+            f"{camera}/enabled/state",
+            f"{camera}/privacy/state",
+            f"{camera}/advice/state",
+            f"{camera}/look",
+        )
 
     def bridge_status(self, bridge_id: str) -> str:
         """Where a bridge says ``online`` or ``offline``."""
@@ -187,6 +197,11 @@ def person_state(
         "state": phase.value,
         "since": None if since is None else to_wire_time(since),
     }
+
+
+def camera_advice(camera: str, advice: Advice) -> dict[str, Any]:
+    """What is advised for a camera, with its name, which the topic can't write in full."""
+    return {"camera": camera, **advice.to_dict()}
 
 
 def camera_state(

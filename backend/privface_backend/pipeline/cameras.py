@@ -15,12 +15,14 @@ _ASKABLE: Final = frozenset({FrameSource.MQTT, FrameSource.FRIGATE, FrameSource.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """A camera's settings. ``parameter``: its own privacy parameter; None: the default's. ``askable``: a bridge or a
-    configured source sends its frames, which can be asked over MQTT for one now."""
+    """A camera's settings. ``parameter``: its own privacy parameter; None: the default's. ``target``: the r that is
+    advised for it, 0 for none; None: that of the settings. ``askable``: a bridge or a configured source sends its
+    frames, which can be asked over MQTT for one now."""
 
     name: str
     enabled: bool = True
     parameter: int | None = None
+    target: float | None = None
     askable: bool = False
     frames: int = 0
     skipped: int = 0
@@ -32,10 +34,11 @@ class CameraSettings(TypedDict):
     enabled: bool
     parameter: int | None
     askable: NotRequired[bool]
+    target: NotRequired[float | None]
 
 
 class Cameras:
-    """All cameras by name; a new name makes a camera, up to a limit."""
+    """All cameras by name, up to a limit. A camera is made by its first frame that is accepted, or by setting it."""
 
     def __init__(
         self,
@@ -50,30 +53,49 @@ class Cameras:
         return tuple(self._cameras.values())
 
     def get(self, name: str) -> Camera:
-        """The camera called ``name``.
+        """The camera called ``name``; of a name that is new, the one that would be made.
 
         Raises:
-            PrivFaceError: ``overloaded``: there are too many.
+            PrivFaceError: ``overloaded``: it is new, and there are too many.
         """
-        camera = self._cameras.get(name)
-        if camera is None:
-            if len(self._cameras) >= MOST_CAMERAS:
-                raise PrivFaceError(
-                    ErrorCode.OVERLOADED,
-                    "There are too many cameras.",
-                    allowed=f"at most {MOST_CAMERAS}; one that is gone can be removed",
-                )
-            camera = self._put(Camera(name=name))
-            self._on_change(camera)
+        if (camera := self._cameras.get(name)) is not None:
+            return camera
+        if len(self._cameras) >= MOST_CAMERAS:
+            raise PrivFaceError(
+                ErrorCode.OVERLOADED,
+                "There are too many cameras.",
+                allowed=f"at most {MOST_CAMERAS}; one that is gone can be removed",
+            )
+        return Camera(name=name)
+
+    def add(self, name: str) -> Camera:
+        """The camera called ``name``, made if it is new.
+
+        Raises:
+            PrivFaceError: as ``get``.
+        """
+        camera = self.get(name)
+        if name not in self._cameras:
+            self._on_change(self._put(camera))
         return camera
 
-    def count(self, name: str, *, skipped: bool) -> None:
-        camera = self.get(name)
-        self._put(replace(camera, frames=camera.frames + (not skipped), skipped=camera.skipped + skipped))
+    def count_frame(self, name: str) -> None:
+        """Count a frame that was accepted, which makes a new camera.
+
+        Raises:
+            PrivFaceError: as ``get``.
+        """
+        camera = self.add(name)
+        self._put(replace(camera, frames=camera.frames + 1))
+
+    def count_skipped(self, name: str) -> None:
+        """Count a frame that was not looked at; of a camera that isn't known it changes nothing."""
+        if (camera := self._cameras.get(name)) is not None:
+            self._put(replace(camera, skipped=camera.skipped + 1))
 
     def note_source(self, name: str, source: FrameSource) -> None:
-        """Note the way that a frame of a camera took."""
-        camera = self.get(name)
+        """Note the way that an accepted frame of a camera took."""
+        camera = self.add(name)
         if source in _ASKABLE and not camera.askable:
             self._on_change(self._put(replace(camera, askable=True)))
 
@@ -83,6 +105,9 @@ class Cameras:
     def set_parameter(self, name: str, parameter: int | None) -> None:
         self._on_change(self._put(replace(self.get(name), parameter=parameter)))
 
+    def set_target(self, name: str, target: float | None) -> None:
+        self._on_change(self._put(replace(self.get(name), target=target)))
+
     def restore(self, settings: Mapping[str, CameraSettings]) -> None:
         """Take over how cameras were set in an earlier run."""
         for name, kept in settings.items():
@@ -91,13 +116,16 @@ class Cameras:
                 enabled=kept["enabled"],
                 parameter=kept["parameter"],
                 askable=kept.get("askable", False),
+                target=kept.get("target"),
             )
             self._on_change(self._put(camera))
 
     def settings(self) -> dict[str, CameraSettings]:
         """What is kept of the cameras, in the order that they came in."""
         return {
-            camera.name: CameraSettings(enabled=camera.enabled, parameter=camera.parameter, askable=camera.askable)
+            camera.name: CameraSettings(
+                enabled=camera.enabled, parameter=camera.parameter, askable=camera.askable, target=camera.target
+            )
             for camera in self._cameras.values()
         }
 

@@ -70,7 +70,7 @@ def enroll(
             ``bad_privacy_parameter``.
     """
     if sent_anonymized(claimed):
-        process.engines.anonymizer(claimed.method).validate(claimed.parameter)
+        process.check_claim(pixels, claimed)
         face = choose_face(process, pixels, choice, bar, check_sharpness=False)
         vectors = [(process.level(claimed, face), process.represent(pixels, [face])[0])]
         return RepresentedFace(contract=process.engines.contract, vectors=tuple(vectors))

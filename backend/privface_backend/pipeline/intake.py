@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol
 
 from privface_backend.domain.frames import AnonymizedFrame
-from privface_backend.domain.presence import Sighting
-from privface_backend.domain.visits import Ranker, VisitRules
+from privface_backend.domain.visits import Ranker
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
-from privface_backend.pipeline.live_visits import VisitUpdate
+from privface_backend.pipeline.identification import Judgement
+from privface_backend.pipeline.live_visits import VisitUpdate, follow_visit
 from privface_backend.pipeline.recognition import Recognition, Timed
 from privface_backend.pipeline.statements import explain, make_event
 from privface_backend.pipeline.strangers import Strangers
-from privface_backend.pipeline.visits import Visits, VisitTiming
+from privface_backend.pipeline.visit_settings import VisitSettings
+from privface_backend.pipeline.visits import Visits
 from privface_backend.plugins.ports import Source
-from privface_backend.protocol import ErrorCode, Event, FrameCard, Outcome, Phase, Privacy, Reason, StreamMessage
+from privface_backend.protocol import ErrorCode, Event, FrameCard, Privacy, StreamMessage
 
 # How often, and after how many seconds each time, a frame that can wait asks for its turn again.
 _PATIENT_TRIES: Final = 240
@@ -42,24 +43,24 @@ class Seen:
     frame: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VisitSettings:
-    """How visits are followed and decided; ``lifetime``: how long an event says something about the present."""
-
-    rules: VisitRules
-    timing: VisitTiming
-    lifetime: timedelta
-
-
 class Record(Protocol):
     """Keeps events, in the order of the calls, with the reasons by event id."""
 
     def __call__(self, events: tuple[Event, ...], reasons: Mapping[str, dict[str, Any]], /) -> None: ...
 
 
+class Learn(Protocol):
+    """Learns from a live frame of a camera, and from what it made of visits."""
+
+    def __call__(
+        self, judgement: Judgement, card: FrameCard, updates: Sequence[VisitUpdate], now: datetime, /
+    ) -> None: ...
+
+
 class Intake:
     """Takes frames in. ``record`` keeps events; ``clock`` gives aware times; ``wake`` is called when the time of the
-    next thing to do may have changed."""
+    next thing to do may have changed; ``gate`` raises where no camera's frame may be looked at now; ``learn`` sees
+    every live frame."""
 
     def __init__(
         self,
@@ -74,6 +75,8 @@ class Intake:
         settings: VisitSettings,
         strangers: Strangers | None = None,
         wake: Callable[[], None] = lambda: None,
+        gate: Callable[[], None] = lambda: None,
+        learn: Learn | None = None,
     ) -> None:
         self._recognition: Final = recognition
         self._index: Final = index
@@ -85,6 +88,8 @@ class Intake:
         self._settings: Final = settings
         self._strangers: Final = strangers
         self._wake: Final = wake
+        self._gate: Final = gate
+        self._learn: Final = learn
         self._visits: Final = self._make_visits()
 
     def _make_visits(self) -> Visits:
@@ -97,7 +102,7 @@ class Intake:
         """A camera's frame: the newest wins, what is found becomes events.
 
         Raises:
-            PrivFaceError: ``camera_disabled``, ``superseded``, ``overloaded``, or what recognition raises.
+            PrivFaceError: ``camera_disabled``, ``superseded``, ``overloaded``, what recognition raises, or ``gate``.
         """
         return await self.judged_frame(
             card,
@@ -124,17 +129,18 @@ class Intake:
         Raises:
             PrivFaceError: ``camera_disabled``, or what ``identify`` raises.
         """
+        self._gate()
         camera = self._cameras.get(card.camera)
         if not camera.enabled:
-            self._cameras.count(card.camera, skipped=True)
+            self._cameras.count_skipped(card.camera)
             self._recognition.skip(ErrorCode.CAMERA_DISABLED)
             raise PrivFaceError(ErrorCode.CAMERA_DISABLED, "Recognition is switched off for this camera.")
-        skipped = True
         try:
             timed = await identify()
-            skipped = False
-        finally:
-            self._cameras.count(card.camera, skipped=skipped)
+        except BaseException:
+            self._cameras.count_skipped(card.camera)
+            raise
+        self._cameras.count_frame(card.camera)
         return self.tell(timed, card)
 
     async def stream(
@@ -165,7 +171,7 @@ class Intake:
         """How a clear frame of this camera is anonymized."""
         default = self._recognition.rules.default_privacy
         parameter = self._cameras.get(camera).parameter
-        return default if parameter is None else Privacy(method=default.method, parameter=parameter)
+        return default if parameter is None else replace(default, parameter=parameter)
 
     def tell(self, timed: Timed, card: FrameCard) -> Seen:
         """Take a frame that shows what is before a camera now into its visits; keep the events and tell everyone.
@@ -174,17 +180,33 @@ class Intake:
             PrivFaceError: ``overloaded``: the camera is new, and there are too many.
         """
         self._cameras.note_source(card.camera, card.source)
+        now = self._clock()
         updates = self._visits.take(
-            timed.judgement, card, timed.latency_ms, now=self._clock(), ranker=self._recognition.ranking()
+            timed.judgement, card, timed.latency_ms, now=now, ranker=self._recognition.ranking()
         )
+        if self._learn is not None:
+            self._learn(timed.judgement, card, updates, now)
         events = self._tell_updates(updates, live=True)
         self._wake()
         return Seen(timed=timed, card=card, events=events, updates=updates)
 
     def record(self, *, live: bool = False) -> Recording:
         """Visits of their own for a recording or a stream that somebody asked about; the states of people and cameras
-        follow it only where it is ``live``."""
-        return Recording(self._make_visits(), self._recognition.ranking, partial(self._tell_updates, live=live))
+        follow it only where it is ``live``, and then its first frame makes the camera."""
+        return Recording(
+            self._make_visits(),
+            self._recognition.ranking,
+            partial(self._tell_updates, live=live),
+            accept=self._accept if live else lambda _card: None,
+        )
+
+    def _accept(self, card: FrameCard) -> None:
+        self._cameras.add(card.camera)
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Remember nothing of the visits of people who were forgotten while these went on; 0: nothing waits here."""
+        self._visits.forget(person_ids)
+        return 0
 
     def drop_visits(self, camera: str) -> None:
         """Say nothing more about what a camera has shown: it was switched off."""
@@ -257,13 +279,21 @@ class Recording:
         visits: Visits,
         ranker: Callable[[], Ranker],
         tell: Callable[[Sequence[VisitUpdate]], tuple[Event, ...]],
+        *,
+        accept: Callable[[FrameCard], None],
     ) -> None:
         self._visits: Final = visits
         self._ranker: Final = ranker
         self._tell: Final = tell
+        self._accept: Final = accept
 
     def take(self, seen: Seen) -> Seen:
-        """Take the next frame in."""
+        """Take the next frame in.
+
+        Raises:
+            PrivFaceError: ``overloaded``: it is of a new camera, and there are too many.
+        """
+        self._accept(seen.card)
         now, ranker = seen.card.captured_at, self._ranker()
         passed = self._visits.pass_time(now, ranker)
         taken = self._visits.take(
@@ -276,30 +306,6 @@ class Recording:
         """The recording is over: what there is must do."""
         updates = self._visits.end_all()
         return updates, self._tell(updates)
-
-
-def follow_visit(household: Household, update: VisitUpdate, now: datetime) -> None:
-    """Take what holds of a visit into the states of people and cameras."""
-    live, said, before = update.live, update.said, update.before
-    if before is not None and before.person_id is not None and (said is None or said.person_id != before.person_id):
-        household.take_back(before.person_id, live.camera, live.visit.id)
-    if said is None or (update.ended and update.statement is None):
-        return
-    captured_at = min(live.last_seen, now)
-    if said.person_id is not None:
-        candidate = update.decision.candidate
-        sighting = Sighting(
-            camera=live.camera,
-            captured_at=captured_at,
-            score=candidate.score if candidate is not None and candidate.person_id == said.person_id else 0.0,
-            firm=said.phase is Phase.CONFIRMED,
-            visit_id=live.visit.id,
-        )
-        household.see_person(said.person_id, sighting)
-    elif update.decision.reason is Reason.IGNORED:
-        household.ignore_stranger(live.camera, live.visit.id)
-    elif said.outcome is Outcome.UNKNOWN:
-        household.see_stranger(live.camera, live.visit.id, captured_at)
 
 
 def whose(card: FrameCard) -> str:

@@ -11,28 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import unquote
 
-from privface_backend.domain.addresses import OWN_NAME, IPAddress, is_metadata, is_refused, read_address, read_host
+from privface_backend.domain.addresses import OWN_NAME, is_metadata, is_refused
+from privface_backend.domain.camera_address import AllowedAddress, CameraAddress, read_allowed_address, take_apart
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.protocol import ErrorCode
 from privface_backend.resolver import Resolve
 from privface_backend.settings_sections import LinkSettings
 
-LONGEST: Final = 2048
-PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-
-# Printable ASCII without what readers of addresses disagree about: quotes, brackets, backslash, fragment.
-_ADDRESS: Final = re.compile(
-    r"(?P<scheme>[A-Za-z]+)://"
-    r"(?:(?P<login>[^@/?\[\]:]+(?::[^@/?\[\]:]*)?)@)?"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
-    r"(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<rest>/.*)?"
-)
-_PRINTABLE: Final = re.compile(r"[!$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]+")
 _WEBCAM: Final = re.compile(r"0|[1-9][0-9]{0,2}")
-_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,43 +37,6 @@ class AddressLink:
     address: str = field(repr=False)
     peer: str
     name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """An address taken apart: scheme and host in lower case, the port always there, ``rest`` from the slash on."""
-
-    scheme: str
-    login: str | None = field(repr=False)
-    host: str
-    port: int
-    rest: str = field(repr=False)
-
-    @property
-    def literal(self) -> IPAddress | None:
-        """The host, where it is an IP address."""
-        return read_address(self.host)
-
-    def to_address(self, login: str | None) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{'' if login is None else login + '@'}{host}{port}{self.rest}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    """One entry of the allow-list."""
-
-    parts: _Parts
-    prefix: bool
-
-    def matches(self, link: _Parts) -> bool:
-        own = self.parts
-        if (own.scheme, own.host, own.port) != (link.scheme, link.host, link.port):
-            return False
-        if None not in (own.login, link.login) and own.login != link.login:
-            return False
-        return link.rest.startswith(own.rest) if self.prefix else link.rest == own.rest
 
 
 class LinkPolicy:
@@ -116,21 +66,21 @@ class LinkPolicy:
             if int(link) not in self._webcams:
                 raise _not_allowed()
             return WebcamLink(index=int(link), name=f"webcam-{int(link)}")
-        parts = _take_apart(link)
+        parts = take_apart(link)
         matching = [entry for entry in self._entries if parts is not None and entry.matches(parts)]
         if parts is None or not matching:
             raise _not_allowed()
-        entry = next((entry for entry in matching if entry.parts.login == parts.login), matching[0])
+        entry = next((entry for entry in matching if entry.address.login == parts.login), matching[0])
         peer = await _find_peer(parts, self._resolve)
-        login = parts.login if parts.login is not None else entry.parts.login
+        login = parts.login if parts.login is not None else entry.address.login
         return AddressLink(address=parts.to_address(login), peer=peer, name=self._name(entry))
 
-    def _name(self, entry: _Entry) -> str:
+    def _name(self, entry: AllowedAddress) -> str:
         """The entry's host; with its number in the list where several have that host. A path can be a password."""
-        same = [number for number, other in enumerate(self._entries, 1) if other.parts.host == entry.parts.host]
+        same = [number for number, other in enumerate(self._entries, 1) if other.address.host == entry.address.host]
         if len(same) == 1:
-            return entry.parts.host[:48]
-        return f"{entry.parts.host[:48]}-{self._entries.index(entry) + 1}"
+            return entry.address.host[:48]
+        return f"{entry.address.host[:48]}-{self._entries.index(entry) + 1}"
 
 
 async def owner_link(address: str, resolve: Resolve) -> AddressLink:
@@ -140,7 +90,7 @@ async def owner_link(address: str, resolve: Resolve) -> AddressLink:
     Raises:
         PrivFaceError: ``link_not_allowed``; ``link_unreachable``: its host's name has no address (yet).
     """
-    parts = _take_apart(address)
+    parts = take_apart(address)
     # A star at the end means something in links.allow only.
     if parts is None or address.endswith("*"):
         raise _not_allowed("rtsp, rtsps, http or https://host/path")
@@ -148,7 +98,7 @@ async def owner_link(address: str, resolve: Resolve) -> AddressLink:
     return AddressLink(address=parts.to_address(parts.login), peer=peer, name=parts.host[:48])
 
 
-async def _find_peer(parts: _Parts, resolve: Resolve) -> str:
+async def _find_peer(parts: CameraAddress, resolve: Resolve) -> str:
     """The host's address, all of its addresses being allowed."""
     literal = parts.literal
     if literal is not None:
@@ -168,54 +118,14 @@ async def _find_peer(parts: _Parts, resolve: Resolve) -> str:
     return str(found[0])
 
 
-def _take_apart(text: str) -> _Parts | None:
-    """The parts of an address; None where it isn't one, or is spelled in a way that readers disagree about."""
-    if len(text) > LONGEST or not _PRINTABLE.fullmatch(text) or _ESCAPE.search(text):
-        return None
-    match = _ADDRESS.fullmatch(text)
-    if match is None:
-        return None
-    scheme, host = match["scheme"].lower(), read_host(match["host"])
-    if scheme not in PORTS or host is None:
-        return None
-    port = PORTS[scheme] if match["port"] is None else int(match["port"])
-    rest = match["rest"] or "/"
-    if not 1 <= port <= 65535 or _climbs(rest):
-        return None
-    return _Parts(scheme=scheme, login=match["login"], host=host, port=port, rest=rest)
-
-
-def _climbs(rest: str) -> bool:
-    """Whether a path or query has a part that leads upward, however often it was escaped."""
-    for _ in range(5):
-        if any(part in {".", ".."} for part in re.split(r"[/\\?&=;]", rest)) or "\\" in rest:
-            return True
-        if any(ord(character) < 32 for character in rest):
-            return True
-        again = unquote(rest)
-        if again == rest:
-            return False
-        rest = again
-    return True
-
-
-def _read_entries(allow: Sequence[str]) -> tuple[_Entry, ...]:
+def _read_entries(allow: Sequence[str]) -> tuple[AllowedAddress, ...]:
     problems: list[str] = []
-    entries: list[_Entry] = []
+    entries: list[AllowedAddress] = []
     for number, text in enumerate(allow, 1):
-        prefix = text.endswith("*")
-        parts = _take_apart(text.removesuffix("*"))
-        # A star that stands for more than a path would allow other ports or hosts too.
-        inside_path = text.count("/") >= 3
-        if parts is None or "*" in text.removesuffix("*") or (prefix and not inside_path):
-            problems.append(
-                f"links.allow: entry {number}: expected rtsp, rtsps, http or https://host/path, or a prefix of one "
-                "that ends in * after the host's slash"
-            )
-        elif parts.literal is not None and is_metadata(parts.literal):
-            problems.append(f"links.allow: entry {number}: a cloud's metadata address is never opened")
-        else:
-            entries.append(_Entry(parts=parts, prefix=prefix))
+        try:
+            entries.append(read_allowed_address(text))
+        except ValueError as error:
+            problems.append(f"links.allow.{number}: {error}")
     if problems:
         raise SettingsError(problems)
     return tuple(entries)

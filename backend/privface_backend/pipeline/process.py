@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,10 +15,11 @@ from privface_backend.domain.faces import DetectedFace, Vector
 from privface_backend.domain.frames import WORKING_SIZE, AnonymizedFrame, Pixels
 from privface_backend.domain.geometry import Size
 from privface_backend.domain.matching import Contract
-from privface_backend.domain.privacy import CLEAR, PrivacyLevel
+from privface_backend.domain.privacy import CLEAR, PrivacyLevel, base_method
 from privface_backend.domain.quality import FaceQuality, QualityBar, turn, weigh
 from privface_backend.errors import PrivFaceError
-from privface_backend.pipeline.anonymizing import anonymize
+from privface_backend.pipeline.anonymizing import anonymize, with_noise
+from privface_backend.pipeline.claims.check import check_claim
 from privface_backend.pipeline.sharpness import measure_light, relative_sharpness
 from privface_backend.plugins.ports import Aligner, Anonymizer, CropTemplate, Detector, Recognizer
 from privface_backend.protocol import AppliedBy, EngineNames, ErrorCode, Privacy, Reason
@@ -108,13 +109,15 @@ class Engines:
 class Process:
     """One frame's way through the engines.
 
-    ``longest``: the working size; ``require_client``: refuse frames that came clear.
+    ``longest``: the working size; ``require_client``: refuse frames that came clear; ``check_claims``: refuse frames
+    with more detail than their card says.
     """
 
     engines: Engines
     bar: QualityBar = field(default_factory=QualityBar)
     longest: int = WORKING_SIZE
     require_client: bool = False
+    check_claims: bool = True
 
     def anonymize(self, pixels: Pixels, claimed: Privacy | None, default: Privacy, watch: Stopwatch) -> AnonymizedFrame:
         """Bring a frame to the working size and anonymize it, unless its card says that the sender did.
@@ -124,11 +127,12 @@ class Process:
         Raises:
             PrivFaceError: ``bad_privacy_parameter``, ``not_anonymized``, ``anonymizer_failed``.
         """
+        if claimed is not None and claimed.applied_by in _TRUSTED:
+            self.check_claim(pixels, claimed, watch)
+            return AnonymizedFrame(pixels=pixels, privacy=replace(claimed, relative=None))
         wanted = claimed or default
         anonymizer = self.engines.anonymizer(wanted.method)
         anonymizer.validate(wanted.parameter)
-        if claimed is not None and claimed.applied_by in _TRUSTED:
-            return AnonymizedFrame(pixels=pixels, privacy=replace(claimed, relative=None))
         if self.require_client:
             raise PrivFaceError(
                 ErrorCode.NOT_ANONYMIZED,
@@ -136,9 +140,20 @@ class Process:
                 allowed="a frame card with privacy.applied_by client or bridge",
             )
         with watch.stage("anonymize"):
-            done = anonymize(pixels, anonymizer, wanted.parameter, self.longest)
-        privacy = Privacy(method=wanted.method, parameter=wanted.parameter, applied_by=AppliedBy.BACKEND)
-        return AnonymizedFrame(pixels=done, privacy=privacy)
+            return anonymize(pixels, anonymizer, wanted, AppliedBy.BACKEND, self.longest)
+
+    def check_claim(self, pixels: Pixels, claimed: Privacy, watch: Stopwatch | None = None) -> None:
+        """Refuse what can't be what its sender says of it.
+
+        Raises:
+            PrivFaceError: ``bad_privacy_parameter``, ``not_anonymized``.
+        """
+        anonymizer = self.engines.anonymizer(claimed.method)
+        anonymizer.validate(claimed.parameter)
+        with_noise(anonymizer, claimed)
+        if self.check_claims:
+            with nullcontext() if watch is None else watch.stage("check"):
+                check_claim(pixels, claimed.method, claimed.parameter)
 
     def look(self, frame: AnonymizedFrame, watch: Stopwatch) -> Look:
         """Find, judge, align and represent all faces of a frame."""
@@ -185,7 +200,7 @@ class Process:
     def level(self, privacy: Privacy, face: DetectedFace) -> PrivacyLevel:
         """The face's privacy level: sigma of the method and parameter over the face's width."""
         sigma = self.engines.anonymizer(privacy.method).sigma(privacy.parameter)
-        return PrivacyLevel(privacy.method, sigma / max(1.0, face.width)) if sigma > 0 else CLEAR
+        return PrivacyLevel(base_method(privacy.method), sigma / max(1.0, face.width)) if sigma > 0 else CLEAR
 
     @property
     def template(self) -> CropTemplate:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from privface_backend.audit.acts import note_faces
 from privface_backend.domain.calibration import ScoreModel
 from privface_backend.domain.decision import DecisionRules
 from privface_backend.domain.frames import Pixels
@@ -242,6 +243,7 @@ class Recognition:
         except PrivFaceError as error:
             self.skip(error.code)
             raise
+        note_faces(face.result for face in timed.judgement.faces)
         for observer in self._observers:
             observer.looked(timed)
         return timed

@@ -34,15 +34,17 @@ _PIXEL: Final = 0.5
 _FACE_IN_CROP: Final = 100.0
 _BORDER: Final = 12
 _WIDE: Final = 3.5
+_LEAST_SIDE: Final = 3
 
 
 def _smooth(gray: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Blur with ``sigma`` pixels; a wide blur at a lower resolution, where it costs less."""
     side = _SIDE
-    while sigma > _WIDE:
+    # A tiny face under a strong blur has an r beyond all bounds.
+    while sigma > _WIDE and side > _LEAST_SIDE:
         side, sigma = side // 2, sigma / 2
     small = gray if side == _SIDE else cv2.resize(gray, (side, side), interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(small, (0, 0), sigma)
+    blurred = cv2.GaussianBlur(small, (0, 0), min(sigma, _WIDE))
     if side != _SIDE:
         blurred = cv2.resize(blurred, (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
     return np.asarray(blurred, dtype=np.float32)

@@ -65,6 +65,9 @@ class Strangers:
     def take(self, update: VisitUpdate, now: datetime) -> StrangerRef | None:
         """Keep what an update came to; the stranger whose visit it is."""
         live = update.live
+        if live.unkept:
+            self._of_visit.pop(live.visit.id, None)
+            return None
         known = self._of_visit.get(live.visit.id)
         stranger = None if known is None else known.stranger
         said = update.said

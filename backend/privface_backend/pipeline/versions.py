@@ -54,13 +54,13 @@ def enroll_versions(
     if not claims:
         raise next(iter(refused.values()))
     by_sharpness = sorted(claims, key=lambda place: _sigma(process, claims[place]))
-    frame = versions[by_sharpness[0]].load()
+    frame = _load(process, versions[by_sharpness[0]], claims[by_sharpness[0]])
     first, size = choose_face(process, frame, choice, bar, check_sharpness=False), _size(frame)
     vectors: dict[PrivacyLevel, Vector] = {}
     for place in by_sharpness:
         if place != by_sharpness[0]:
             try:
-                frame = versions[place].load()
+                frame = _load(process, versions[place], claims[place])
             except PrivFaceError as error:
                 refused[place] = error
                 continue
@@ -70,6 +70,12 @@ def enroll_versions(
             vectors[level] = process.represent(frame, [face])[0]
     represented = RepresentedFace(contract=process.engines.contract, vectors=tuple(vectors.items()))
     return RepresentedVersions(face=represented, refused=dict(sorted(refused.items())))
+
+
+def _load(process: Process, version: Version, claimed: Privacy) -> Pixels:
+    pixels = version.load()
+    process.check_claim(pixels, claimed)
+    return pixels
 
 
 def _check_claims(process: Process, versions: Sequence[Version]) -> tuple[dict[int, Privacy], dict[int, PrivFaceError]]:

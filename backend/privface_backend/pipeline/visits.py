@@ -7,7 +7,7 @@ together is judged by when they were captured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -155,6 +155,13 @@ class Visits:
     def drop(self, camera: str) -> None:
         """Give up a camera's visits; nothing more is said about them."""
         self._live.pop(camera, None)
+
+    def forget(self, person_ids: Collection[str]) -> None:
+        """Keep nothing of the visits of people who were forgotten."""
+        for live in self._live.values():
+            for visit in live.values():
+                said = visit.visit.said
+                visit.unkept = visit.unkept or (said is not None and said.person_id in person_ids)
 
     def next_due(self) -> datetime | None:
         """When ``pass_time`` will have something to do."""

@@ -44,6 +44,18 @@ def _deepface_recognizer(
     )
 
 
+def _background(name: str, blur: str) -> EngineSpec:
+    return EngineSpec(
+        kind=EngineKind.ANONYMIZER,
+        name=name,
+        factory=f"{_ENGINES}.anonymizers.background:create",
+        needs=("cv2",),
+        weights=("yunet",),
+        arguments={"name": name, "blur": blur},
+        summary=f"All but the faces made one flat gray, then {blur}, whose parameter it is.",
+    )
+
+
 BUILTIN: Final[tuple[EngineSpec, ...]] = (
     EngineSpec(
         kind=EngineKind.DETECTOR,
@@ -133,6 +145,16 @@ BUILTIN: Final[tuple[EngineSpec, ...]] = (
         factory=f"{_ENGINES}.anonymizers.pixelate:create",
         summary="Square cells of one color; the parameter is their side in pixels.",
     ),
+    EngineSpec(
+        kind=EngineKind.ANONYMIZER,
+        name="pixelate+noise",
+        factory=f"{_ENGINES}.anonymizers.noisy:create",
+        summary="Square cells of one color with noise of a stated epsilon (DP-Pix); the parameter is their side.",
+    ),
+    _background("background", "gaussian"),
+    _background("background+gaussian", "gaussian"),
+    _background("background+pixelate", "pixelate"),
+    _background("background+pixelate+noise", "pixelate+noise"),
     EngineSpec(
         kind=EngineKind.ANONYMIZER,
         name="none",

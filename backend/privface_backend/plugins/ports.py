@@ -5,19 +5,21 @@ Detectors, aligners, recognizers and anonymizers are made and run on the lane's 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from privface_backend.domain.consent import Consent
 from privface_backend.domain.faces import DetectedFace, LandmarkSet, Vectors
 from privface_backend.domain.frames import Frame, Pixels
-from privface_backend.domain.geometry import Points, Size
+from privface_backend.domain.geometry import Box, Points, Size
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.memory import KeptVisit, NegativeExample, Stranger
 from privface_backend.domain.people import EnrolledFace, Person
+from privface_backend.domain.privacy import Noise
 from privface_backend.protocol import Event
 
 
@@ -143,6 +145,32 @@ class Anonymizer(Protocol):
 
 
 @runtime_checkable
+class NoisyAnonymizer(Anonymizer, Protocol):
+    """One that adds noise, of which a frame's card says how much."""
+
+    @property
+    def noise(self) -> Noise: ...
+
+    def with_noise(self, noise: Noise) -> Anonymizer:
+        """The same with other noise."""
+
+
+@runtime_checkable
+class FaceKeeper(Anonymizer, Protocol):
+    """One that keeps face regions only: ``apply`` is ``find``, then ``keep``. On any thread."""
+
+    def find(self, pixels: Pixels) -> Sequence[Box]:
+        """The regions to keep, in pixels of this picture.
+
+        Raises:
+            PrivFaceError: ``weights_missing`` or ``weights_mismatch``: its detector's.
+        """
+
+    def keep(self, pixels: Pixels, parameter: int, regions: Sequence[Box]) -> Pixels:
+        """As ``apply``, with these regions."""
+
+
+@runtime_checkable
 class Source(Protocol):
     """An async stream of frames. Closing the iterator releases the device or connection."""
 
@@ -188,6 +216,14 @@ class Sink(Protocol):
         """The sink's whole life; cancel it to end it."""
 
 
+@runtime_checkable
+class Forgets(Protocol):
+    """Holds what names people until it is sent: a sink may be one."""
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Drop what waits and is about people who were forgotten, by their ids. How many messages that was."""
+
+
 class GalleryStore(Protocol):
     """Keeps people, faces and templates. Synchronous: called on one thread. What it raises leaves it whole.
 
@@ -204,7 +240,7 @@ class GalleryStore(Protocol):
         """What is done to the store and its memory inside the block holds whole, or not at all."""
 
     def people(self) -> Sequence[Person]:
-        """All, with their counts of faces, and whether they are ignored; oldest first."""
+        """All, with their counts of faces, whether they are ignored, and their consent; oldest first."""
 
     def add_person(self, person: Person, *, allow_duplicate: bool = True) -> bool:
         """False: somebody has that name, in a reader's eyes, and ``allow_duplicate`` is off."""
@@ -217,6 +253,9 @@ class GalleryStore(Protocol):
 
     def set_ignored(self, person_id: str, ignored: bool) -> bool:
         """False: there is no such person."""
+
+    def set_consent(self, person_id: str, consent: Consent) -> bool:
+        """Put a consent in the place of an older one. False: there is no such person."""
 
     def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]: ...
 
@@ -256,6 +295,12 @@ class VisitMemory(Protocol):
         """
 
     def visit(self, visit_id: str) -> KeptVisit | None: ...
+
+    def visits(self) -> Sequence[KeptVisit]:
+        """All, oldest first."""
+
+    def remove_visit(self, visit_id: str) -> bool:
+        """False: there is no such visit."""
 
     def next_stranger_number(self) -> int:
         """A number that no stranger has had, from 1, and that none will be given again."""

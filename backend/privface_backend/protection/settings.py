@@ -10,8 +10,10 @@ from typing import Final
 
 import platformdirs
 
+from privface_backend.errors import PrivFaceError
 from privface_backend.protection.keys import KeyFile, KeyFolder, KeyStore, read_given
 from privface_backend.protection.master import read_keys
+from privface_backend.protocol import ErrorCode
 
 CREDENTIAL: Final = "privface-key"
 """The name of systemd's credential."""
@@ -23,11 +25,12 @@ _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtectionSettings:
     """Where the master key is. ``keys``: a folder with a key a database; ``key_file``: a file instead; ``key``: the key
-    itself instead."""
+    itself instead; ``handover``: none of these, another program hands it over at each start."""
 
     keys: Path | None = None
     key_file: Path | None = None
     key: str | None = field(default=None, repr=False)
+    handover: bool = False
 
     @property
     def folder(self) -> Path:
@@ -38,6 +41,8 @@ class ProtectionSettings:
         found = []
         if self.key is not None and self.key_file is not None:
             found.append(("key", "with key_file: expected one of the two"))
+        if self.handover and (self.key is not None or self.key_file is not None or self.keys is not None):
+            found.append(("handover", "expected no other place of the key beside it"))
         if self.key is not None:
             try:
                 if not read_keys(self.key):
@@ -99,6 +104,12 @@ def open_keys(settings: ProtectionSettings, environment: Mapping[str, str] | Non
     Raises:
         PrivFaceError: ``key_missing``: what there is can't be read, or holds no key.
     """
+    if settings.handover:
+        raise PrivFaceError(
+            ErrorCode.KEY_MISSING,
+            "The master key is handed over to the running service, and isn't here.",
+            allowed="the key for this command: PRIVFACE_PROTECTION__HANDOVER=false PRIVFACE_PROTECTION__KEY=…",
+        )
     if settings.key is not None:
         return read_given(settings.key, "protection.key")
     if settings.key_file is not None:

@@ -12,6 +12,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from privface_backend.rest import (
+    audit_log,
+    calibration,
     cameras,
     corrections,
     docs_page,
@@ -21,13 +23,16 @@ from privface_backend.rest import (
     health,
     identify,
     info,
+    key,
     metrics,
     people,
+    records,
     sealed,
     strangers,
     stream,
     videos,
 )
+from privface_backend.rest.auditing import REPEATS, Repeats, audit_acts, tell_repeats
 from privface_backend.rest.authentication import ATTEMPTS, AttemptLimit, authorize
 from privface_backend.rest.middleware import answer_errors, log_access, set_headers
 from privface_backend.rest.openapi import describe
@@ -39,16 +44,20 @@ OPERATIONS: Final[tuple[Operation, ...]] = tuple(
         identify.OPERATIONS,
         videos.OPERATIONS,
         cameras.OPERATIONS,
+        calibration.OPERATIONS,
         people.OPERATIONS,
         faces.OPERATIONS,
         sealed.OPERATIONS,
+        records.OPERATIONS,
         strangers.OPERATIONS,
         event_stream.OPERATIONS,
         event_log.OPERATIONS,
         corrections.OPERATIONS,
+        audit_log.OPERATIONS,
         stream.OPERATIONS,
         info.OPERATIONS,
         health.OPERATIONS,
+        key.OPERATIONS,
         metrics.OPERATIONS,
         docs_page.OPERATIONS,
     )
@@ -67,10 +76,11 @@ def create_application(
     """The application. ``more_routes`` look at tokens themselves (``authentication.authorize``); ``registry`` takes
     the metrics, one application a registry."""
     app = web.Application(
-        middlewares=(log_access, answer_errors),
+        middlewares=(log_access, answer_errors, audit_acts),
         client_max_size=services.settings.server.body_megabytes * 1024 * 1024,
     )
     app[SERVICES] = services
+    app[REPEATS] = Repeats()
     app[ATTEMPTS] = AttemptLimit(time.monotonic)
     app[info.INSTALLED] = info.describe_installed(services.registry)
     app[docs_page.DESCRIPTION] = describe(OPERATIONS)
@@ -85,6 +95,7 @@ def create_application(
     app.on_shutdown.append(app[stream.STREAMS].close)
     app.on_shutdown.append(app[event_stream.EVENT_STREAMS].close)
     app.on_shutdown.append(app[videos.VIDEOS].close)
+    app.on_shutdown.append(tell_repeats)
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _guarded(operation))
     app.router.add_routes(more_routes)

@@ -7,7 +7,7 @@ import ipaddress
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,7 +17,9 @@ from aiohttp import hdrs, web
 from privface_backend.domain.addresses import is_home_name
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Scope
+from privface_backend.rest.auditing import admit, note_token
 from privface_backend.rest.services import SERVICES
+from privface_backend.storage.tokens import TokenInfo
 
 _BURST: Final = 10
 _SECONDS_EACH: Final = 6.0
@@ -90,10 +92,11 @@ async def authorize(request: web.Request, scope: Scope) -> Grant:
     """Let the request pass if its token allows ``scope``.
 
     Raises:
-        PrivFaceError: ``unauthenticated``, ``forbidden``, ``too_many_attempts``.
+        PrivFaceError: ``unauthenticated``, ``forbidden``, ``too_many_attempts``, ``audit_failed``.
     """
     if not request.app[SERVICES].settings.server.require_token:
         check_home(request)
+        await admit(request)
         return Grant(frozenset({Scope.ADMIN}))
     return await grant_token(request, bearer_token(request), scope)
 
@@ -102,7 +105,7 @@ async def grant_token(request: web.Request, token: str | None, scope: Scope) -> 
     """What ``token`` allows, if that includes ``scope``.
 
     Raises:
-        PrivFaceError: ``unauthenticated``, ``forbidden``, ``too_many_attempts``.
+        PrivFaceError: ``unauthenticated``, ``forbidden``, ``too_many_attempts``, ``audit_failed``.
     """
     if token is None:
         raise PrivFaceError(
@@ -110,8 +113,8 @@ async def grant_token(request: web.Request, token: str | None, scope: Scope) -> 
             "A token is needed.",
             allowed="the header Authorization: Bearer pf_…; `privface token create` makes one",
         )
-    scopes = await _verify(request, token)
-    if scopes is None:
+    info = await _verify(request, token)
+    if info is None:
         if wait := request.app[ATTEMPTS].take(request.remote or ""):
             raise PrivFaceError(
                 ErrorCode.TOO_MANY_ATTEMPTS,
@@ -119,11 +122,13 @@ async def grant_token(request: web.Request, token: str | None, scope: Scope) -> 
                 details={"retry_after": wait},
             )
         raise PrivFaceError(ErrorCode.UNAUTHENTICATED, "The token is wrong or was revoked.")
-    grant = Grant(frozenset(scopes), token)
+    note_token(request, info.id)
+    grant = Grant(info.scopes, token)
     if not grant.allows(scope):
         raise PrivFaceError(
             ErrorCode.FORBIDDEN, "The token doesn't allow that.", allowed=f"a token with the scope {scope}"
         )
+    await admit(request)
     return grant
 
 
@@ -132,13 +137,12 @@ async def still_allowed(request: web.Request, grant: Grant) -> bool:
     return grant.token is None or await _verify(request, grant.token) is not None
 
 
-async def _verify(request: web.Request, token: str) -> Iterable[Scope] | None:
+async def _verify(request: web.Request, token: str) -> TokenInfo | None:
     # What is no text that we made is not worth a look at the disk.
     if not token.isascii() or not token.isprintable() or not 0 < len(token) <= 256:
         return None
     services = request.app[SERVICES]
-    info = await services.storage.call(services.tokens.verify, token)
-    return None if info is None else (Scope(scope) for scope in info.scopes)
+    return await services.storage.call(services.tokens.verify, token)
 
 
 def check_home(request: web.Request) -> None:

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from privface_backend.domain.strength_advice import TARGETS, is_target
 from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.cameras import Camera
 from privface_backend.pipeline.household import CameraState
-from privface_backend.protocol import ErrorCode, Scope
+from privface_backend.protocol import Advice, ErrorCode, Scope
 from privface_backend.rest.documents import check_camera_name, read_card, read_object
 from privface_backend.rest.identifications import event_ids, visit_ids
 from privface_backend.rest.identify import CARD_PARAMETER, FRAME_ERRORS, upload_body
@@ -26,15 +27,19 @@ def describe_cameras(services: Services) -> list[dict[str, object]]:
     states = {state.camera: state for state in services.household.cameras(services.clock())}
     cameras = {camera.name: camera for camera in services.cameras.all()}
     return [
-        _describe(cameras.get(name) or Camera(name=name), states.get(name) or CameraState(camera=name))
+        _describe(
+            cameras.get(name) or Camera(name=name), states.get(name) or CameraState(camera=name), services.advice(name)
+        )
         for name in sorted(cameras.keys() | states.keys())
     ]
 
 
-def _describe(camera: Camera, state: CameraState) -> dict[str, object]:
+def _describe(camera: Camera, state: CameraState, advice: Advice | None) -> dict[str, object]:
     return state.to_dict() | {
         "enabled": camera.enabled,
         "parameter": camera.parameter,
+        "target": camera.target,
+        "advice": None if advice is None else advice.to_dict(),
         "frames": camera.frames,
         "skipped": camera.skipped,
     }
@@ -57,12 +62,14 @@ async def change_camera(request: web.Request) -> web.Response:
     name = check_camera_name(request.match_info["camera"])
     change = await read_object(request)
     # Everything is checked before anything is changed.
-    enabled, parameter = _read_enabled(change), _read_parameter(change, services)
-    services.cameras.get(name)
+    enabled, parameter, target = _read_enabled(change), _read_parameter(change, services), _read_target(change)
+    services.cameras.add(name)
     if enabled is not None:
         services.cameras.enable(name, enabled=enabled)
     if "parameter" in change:
         services.cameras.set_parameter(name, parameter)
+    if "target" in change:
+        services.cameras.set_target(name, target)
     return await show_camera(request)
 
 
@@ -85,6 +92,15 @@ def _read_parameter(change: dict[str, Any], services: Services) -> int | None:
         )
     anonymizer.validate(parameter)
     return parameter
+
+
+def _read_target(change: dict[str, Any]) -> float | None:
+    target = change.get("target")
+    if target is None:
+        return None
+    if isinstance(target, bool) or not isinstance(target, int | float) or not is_target(target):
+        raise PrivFaceError(ErrorCode.BAD_REQUEST, "target can't be used.", allowed=TARGETS)
+    return float(target)
 
 
 async def remove_camera(request: web.Request) -> web.Response:
@@ -150,8 +166,8 @@ OPERATIONS: Final = (
         path=f"{API}/cameras/{{camera}}",
         handler=change_camera,
         tag="Cameras",
-        summary="Switch recognition on or off, or set the camera's own privacy parameter",
-        description="A camera can be set before its first frame. parameter null: the default's again.",
+        summary="Switch recognition on or off, or set the camera's own privacy parameter or target",
+        description="A camera can be set before its first frame. parameter, target null: the default's again.",
         scope=Scope.ADMIN,
         parameters=(_CAMERA,),
         body=Body(content={JSON: component("CameraSettings")}),

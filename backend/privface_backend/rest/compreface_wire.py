@@ -80,9 +80,8 @@ def write_error(error: PrivFaceError) -> web.Response:
         number, status = error.wire
     else:
         number, status = _CODES.get(error.code, (0, http_status(error.code)))
-    text = error.message if error.allowed is None else f"{error.message} Allowed: {error.allowed}"
     return web.Response(
-        text=json.dumps({"message": text, "code": number}),
+        text=json.dumps({"message": error.explanation, "code": number}),
         status=status,
         content_type=JSON,
         headers=error_headers(error),

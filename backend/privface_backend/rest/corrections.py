@@ -64,6 +64,7 @@ OPERATIONS: Final = (
             ErrorCode.VISIT_NOT_FOUND,
             ErrorCode.PERSON_NOT_FOUND,
             ErrorCode.CONTRACT_MISMATCH,
+            ErrorCode.CONSENT_MISSING,
             ErrorCode.BODY_TOO_LARGE,
             *STORAGE_ERRORS,
         ),

@@ -187,8 +187,7 @@ def _write(answer: _Answer, started: float) -> web.Response:
 def _write_error(error: PrivFaceError) -> web.Response:
     status = 403 if error.code is ErrorCode.NOT_ANONYMIZED else http_status(error.code)
     status = status if status in _KEPT else 400
-    text = error.message if error.allowed is None else f"{error.message} Allowed: {error.allowed}"
-    document = {"success": False, "error": text, "code": status, "duration": 0}
+    document = {"success": False, "error": error.explanation, "code": status, "duration": 0}
     return web.Response(
         text=json.dumps(document), status=status, content_type="application/json", headers=error_headers(error)
     )

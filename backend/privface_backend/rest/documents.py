@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from aiohttp import web
 
+from privface_backend.audit.acts import note_card
 from privface_backend.domain.cameras import LONGEST_CAMERA_NAME, camera_name_problem
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, FrameCard, WireError, from_wire_time
@@ -74,7 +75,9 @@ def read_card(text: str | None, *, camera: str, now: datetime, request_id: str) 
             "The frame was taken in the future: one of the two clocks is wrong.",
             allowed=f"captured_at: at most {_AHEAD.seconds // 60} minutes ahead of the backend's clock",
         )
-    return card if card.request_id else replace(card, request_id=request_id)
+    card = card if card.request_id else replace(card, request_id=request_id)
+    note_card(card)
+    return card
 
 
 def check_camera_name(name: str, code: ErrorCode = ErrorCode.BAD_REQUEST) -> str:

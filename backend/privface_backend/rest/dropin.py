@@ -27,6 +27,7 @@ from privface_backend.pipeline.identification import JudgedFace
 from privface_backend.pipeline.pictures import picture_size
 from privface_backend.pipeline.recognition import Timed
 from privface_backend.protocol import ErrorCode, Scope
+from privface_backend.rest.auditing import admit
 from privface_backend.rest.authentication import (
     basic_token,
     bearer_token,
@@ -93,6 +94,7 @@ async def let_in(request: web.Request, scope: Scope, key: str | None) -> None:
     lacking = token is None and scope is Scope.IDENTIFY
     if not settings.server.require_token or (lacking and may_lack_token(request, settings.dropin.without_token)):
         check_home(request)
+        await admit(request)
     else:
         await grant_token(request, token, scope)
 
@@ -208,9 +210,10 @@ async def enroll_pictures(
     Pictures that can't be used are left out if another can; one that is enrolled already counts as enrolled.
 
     Raises:
-        PrivFaceError: the first picture's, if none can be used; ``bad_name``; what ends all of them.
+        PrivFaceError: the first picture's, if none can be used; ``bad_name``; ``consent_missing``; what ends all.
     """
     cleaned = check_new_name(name)
+    services.gallery.check_consent(cleaned)
     usable: list[tuple[RepresentedFace, str]] = []
     refused: list[PrivFaceError] = []
     for file in files:

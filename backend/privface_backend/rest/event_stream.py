@@ -1,8 +1,8 @@
 """Server-sent events: what the websocket tells, for readers that only speak HTTP, and that catch up after a break.
 
-Each message is an ``event`` (whose id is the event's), a ``state``, ``people``, or a ``resync``: a snapshot, for a
-reader that lost messages or has been away too long to be told of each. The token comes in the Authorization header
-only.
+Each message is an ``event`` (whose id is the event's), a ``state``, ``people``, ``advice``, or a ``resync``: a
+snapshot, for a reader that lost messages or has been away too long to be told of each. The token comes in the
+Authorization header only.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Kind(StrEnum):
     EVENT = "event"
     STATE = "state"
     PEOPLE = "people"
+    ADVICE = "advice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,17 +283,18 @@ OPERATIONS: Final = (
         tag="Events",
         summary="Server-sent events: every event and change as it comes",
         description=(
-            "Messages are event (EventBody, under its id), state (a person's or camera's), people, and resync: a "
-            "snapshot as on the websocket, for a reader that lost messages. With Last-Event-ID, first come the events "
-            "since that one, without gaps or repeats; where there are more than 500, or that event is not known any "
-            "more, a resync instead. A comment comes every 15 seconds. The stream ends when the token is revoked and "
-            "when the backend stops. The token comes in the Authorization header only, never in the address."
+            "Messages are event (EventBody, under its id), state (a person's or camera's), people, advice (a "
+            "camera's) and resync: a snapshot as on the websocket, for a reader that lost messages. With Last-Event-"
+            "ID, first come the events since that one, without gaps or repeats; where there are more than 500, or "
+            "that event is not known any more, a resync instead. A comment comes every 15 seconds. The stream ends "
+            "when the token is revoked and when the backend stops. The token comes in the Authorization header only, "
+            "never in the address."
         ),
         scope=Scope.IDENTIFY,
         authenticates_itself=True,
         parameters=(
             Parameter(name=LAST_EVENT_ID, place="header", description="The id of the last event that was received."),
-            Parameter(name="kinds", description="Only these, with commas between: event, state, people."),
+            Parameter(name="kinds", description="Only these, with commas between: event, state, people, advice."),
             Parameter(name="outcome", description="Events of these outcomes only: known, unknown, unusable."),
             Parameter(name="camera", description="Events and states of this camera only; may come several times."),
         ),

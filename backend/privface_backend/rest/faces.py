@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from privface_backend.domain.consent import check_consent
 from privface_backend.domain.people import EnrolledFace, Person
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
@@ -53,6 +54,7 @@ async def remove_face(request: web.Request) -> web.Response:
 
 async def enroll(request: web.Request) -> web.Response:
     services, person = request.app[SERVICES], await find_person(request)
+    check_consent(person.consent, required=services.gallery.rules.require_consent)
     order = _Order.read(request, await read_upload(request), services.clock())
     enrolled, refused = await (_enroll_versions if order.versions else _enroll_each)(services, person, order)
     answer = {
@@ -263,6 +265,7 @@ OPERATIONS: Final = (
             ErrorCode.BODY_TOO_LARGE,
             *sorted(OF_ONE_FILE),
             ErrorCode.CONTRACT_MISMATCH,
+            ErrorCode.CONSENT_MISSING,
             ErrorCode.WEIGHTS_MISSING,
             ErrorCode.OVERLOADED,
             ErrorCode.TIMEOUT,

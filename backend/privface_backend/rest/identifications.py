@@ -57,7 +57,7 @@ def read_privacy(recognition: Recognition, method: str | None, parameter: str | 
     anonymizer = engines.anonymizer(default.method if method is None else method)
     if parameter is None:
         sigma = engines.anonymizer(default.method).sigma(default.parameter)
-        return Privacy(method=anonymizer.name, parameter=anonymizer.parameter_for(sigma))
+        return replace(default, method=anonymizer.name, parameter=anonymizer.parameter_for(sigma))
     try:
         number = int(parameter)
     except ValueError:
@@ -67,7 +67,7 @@ def read_privacy(recognition: Recognition, method: str | None, parameter: str | 
             allowed=anonymizer.allowed,
         ) from None
     anonymizer.validate(number)
-    return Privacy(method=anonymizer.name, parameter=number)
+    return replace(default, method=anonymizer.name, parameter=number)
 
 
 def describe(services: Services, timed: Timed, wish: Wish, *, file: str | None, frame: int = 0) -> dict[str, object]:

@@ -75,6 +75,9 @@ class StateMetrics:
         yield _gauge("privface_enrolled_faces", "Faces that are enrolled", len(snapshot.faces))
         yield _gauge("privface_templates", "Templates of the contract in use", len(snapshot.templates))
         yield _gauge("privface_listeners", "Listeners on the websocket and the event stream", services.bus.listening)
+        audit = services.audit.counters
+        yield CounterMetricFamily("privface_audit_lines", "Lines of the audit log", value=audit.written)
+        yield CounterMetricFamily("privface_audit_failed", "Acts without a line in it", value=audit.failed)
         yield from self._cameras()
         yield from self._outbox()
         yield from self._webhooks()

@@ -37,6 +37,7 @@ class ErrorShape:
 _SHAPE_KEY: Final = web.RequestKey("error shape", ErrorShape)
 
 _RETRY_SECONDS: Final = 1
+_SPELLING: Final = re.compile(r"\{(?:end|prefix)\}")
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -114,10 +115,15 @@ async def log_access(request: web.Request, handler: Handler) -> web.StreamRespon
             "%s %s %s %s %.0f ms",
             request_id(request),
             request.method,
-            "-" if resource is None else resource.canonical,
+            "-" if resource is None else _readable(resource.canonical),
             status,
             (time.perf_counter() - started) * 1000,
         )
+
+
+def _readable(pattern: str) -> str:
+    """A route's pattern without the parts that only stand for other spellings of an address."""
+    return _SPELLING.sub("", pattern)
 
 
 @web.middleware
@@ -149,6 +155,11 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers[REQUEST_ID] = request_id(request)
 
 
+def http_code(error: web.HTTPException) -> ErrorCode:
+    """The code that one of aiohttp's errors goes out with."""
+    return _HTTP_CODES.get(error.status, ErrorCode.BAD_REQUEST if error.status < 500 else ErrorCode.INTERNAL)
+
+
 async def _answer(
     request: web.Request, error: PrivFaceError, headers: dict[str, str] | None = None
 ) -> web.StreamResponse:
@@ -168,7 +179,7 @@ async def _answer(
 
 
 def _translated(error: web.HTTPException) -> PrivFaceError:
-    code = _HTTP_CODES.get(error.status, ErrorCode.BAD_REQUEST if error.status < 500 else ErrorCode.INTERNAL)
+    code = http_code(error)
     return PrivFaceError(code, _HTTP_MESSAGES.get(code, "Something went wrong inside PrivFace."))
 
 

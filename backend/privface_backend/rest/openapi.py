@@ -9,14 +9,19 @@ from typing import Final
 from privface_backend import __version__
 from privface_backend.errors import http_status
 from privface_backend.protocol import ErrorCode
+from privface_backend.rest.audit_log import AUDIT_COMPONENTS
+from privface_backend.rest.auditing import ACTS
+from privface_backend.rest.calibration_schemas import CALIBRATION_COMPONENTS
 from privface_backend.rest.memory_schemas import MEMORY_COMPONENTS
 from privface_backend.rest.operations import Answer, Operation, answer_json, component
+from privface_backend.rest.record_schemas import RECORD_COMPONENTS
 from privface_backend.rest.schemas import COMPONENTS
 from privface_backend.rest.sealed_schemas import SEALED_COMPONENTS
 
 _TAGS: Final = {
     "Recognition": "Pictures, videos and camera frames in, identifications out.",
     "Cameras": "Which cameras there are and how they are set.",
+    "Calibration": "How strongly cameras may blur before your own people are no longer known.",
     "People": "Who is enrolled.",
     "Strangers": "Who has no name and may come back.",
     "Events": "What was decided, when it happened or later.",
@@ -47,7 +52,14 @@ def describe(operations: Iterable[Operation]) -> dict[str, object]:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": dict(paths),
         "components": {
-            "schemas": {**COMPONENTS, **MEMORY_COMPONENTS, **SEALED_COMPONENTS},
+            "schemas": {
+                **COMPONENTS,
+                **MEMORY_COMPONENTS,
+                **CALIBRATION_COMPONENTS,
+                **AUDIT_COMPONENTS,
+                **RECORD_COMPONENTS,
+                **SEALED_COMPONENTS,
+            },
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -86,7 +98,8 @@ def _scope_text(operation: Operation) -> str:
 def _errors(operation: Operation) -> Mapping[int, Answer]:
     """An answer for each status, saying with which codes it comes."""
     codes: dict[int, list[str]] = defaultdict(list)
-    for code in (*(() if operation.scope is None else _WITH_TOKEN), *operation.errors):
+    audited = (ErrorCode.AUDIT_FAILED,) if f"{operation.method} {operation.path}" in ACTS else ()
+    for code in (*(() if operation.scope is None else _WITH_TOKEN), *operation.errors, *audited):
         codes[http_status(code)].append(code.value)
     return {status: answer_json(component("Error"), ", ".join(dict.fromkeys(names))) for status, names in codes.items()}
 

@@ -21,6 +21,7 @@ from privface_backend.rest.operations import (
 )
 from privface_backend.rest.services import SERVICES
 
+_BROKER_SECONDS: Final = 3.0
 PERSON: Final = Parameter(name="person", place="path", description="The person's id.")
 
 
@@ -47,8 +48,11 @@ async def rename_person(request: web.Request) -> web.Response:
 
 
 async def forget_person(request: web.Request) -> web.Response:
-    person = await find_person(request)
-    return web.json_response(await request.app[SERVICES].gallery.forget(person.id))
+    services, person = request.app[SERVICES], await find_person(request)
+    forgotten = await services.gallery.forget(person.id)
+    # The broker's answer takes a moment; where it can't be reached, the receipt says that this is still to come.
+    receipt = await services.forgotten(person.id, _BROKER_SECONDS)
+    return web.json_response((receipt or forgotten).to_dict())
 
 
 async def find_person(request: web.Request) -> Person:
@@ -135,6 +139,8 @@ OPERATIONS: Final = (
         handler=forget_person,
         tag="People",
         summary="Forget a person: their faces, templates and every event that names them",
+        description="The answer waits some seconds for the broker. Where its receipt is not complete yet, "
+        "GET /api/v1/receipts/{person} tells when it is.",
         scope=Scope.ENROLL,
         parameters=(PERSON,),
         answers={200: answer_json(component("Receipt"), "What was removed.")},

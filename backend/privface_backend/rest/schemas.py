@@ -19,6 +19,8 @@ from privface_backend.protocol import (
     Scope,
     StreamMessage,
 )
+from privface_backend.rest.advice_schemas import CAMERA_ADVICE
+from privface_backend.rest.consent_schemas import CONSENT_OF_A_PERSON
 from privface_backend.rest.operations import Schema, component
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -98,6 +100,12 @@ _FRAME_CARD: Final = {
     },
 }
 
+_PRIVACY_MORE: Final = {
+    "epsilon": {"type": "number", "description": "Of the noise that the method adds, in each color."},
+    "sensitivity": {**_COUNT, "description": "How many pixels may differ for epsilon to hold."},
+    "kept": {**_COUNT, "description": "Face regions that are left of the frame; 0: it is flat."},
+}
+
 _IDENTIFICATION: Final = {
     "file": {"type": ["string", "null"], "description": "The name that the file was sent with."},
     "frame": {"type": "integer", "minimum": 0, "description": "Of a video: the frame's index; else 0."},
@@ -175,7 +183,9 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "parameter": {"type": "integer"},
             "relative": {"type": ["number", "null"], "description": "r: the blur's sigma over the face's width."},
             "applied_by": _one_of(AppliedBy),
+            **_PRIVACY_MORE,
         },
+        optional=tuple(_PRIVACY_MORE),
         description="How a frame was anonymized.",
     ),
     "PrivacyClaim": record(
@@ -184,10 +194,12 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "parameter": {"type": "integer"},
             "relative": _NUMBER_OR_NULL,
             "applied_by": _one_of(AppliedBy),
+            **_PRIVACY_MORE,
         },
-        optional=("method", "parameter", "relative", "applied_by"),
+        optional=("method", "parameter", "relative", "applied_by", *_PRIVACY_MORE),
         description="What the sender says of a frame's anonymization. Frames that applied_by client or bridge "
-        "are used as they are; any other is anonymized here, in that way, before a detector sees it.",
+        "are used as they are, or refused where they have more detail than that leaves; any other is anonymized here, "
+        "in that way, before a detector sees it.",
     ),
     "Requestor": record({"id": _TEXT, "type": _TEXT}, optional=("type",)),
     "EngineNames": record({"detector": _TEXT, "recognizer": _TEXT}),
@@ -268,7 +280,9 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "before": {**_TEXT_OR_NULL, "description": "The cursor of the next older page; null: there is none."},
         }
     ),
-    "Person": record({"id": _TEXT, "name": _TEXT, "created_at": _TIME, "faces": _COUNT, "ignored": _FLAG}),
+    "Person": record(
+        {"id": _TEXT, "name": _TEXT, "created_at": _TIME, "faces": _COUNT, "ignored": _FLAG, **CONSENT_OF_A_PERSON}
+    ),
     "PersonName": record(
         {
             "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
@@ -286,20 +300,6 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "refused": list_of(record({"file": _COUNT, "name": _TEXT_OR_NULL, "error": {"type": "object"}})),
         },
         description="What was enrolled, and the files (by their place, from 0) that were not.",
-    ),
-    "Receipt": record(
-        {
-            "person_id": _TEXT,
-            "faces": _COUNT,
-            "templates": _COUNT,
-            "events": _COUNT,
-            "visits": _COUNT,
-            "negatives": _COUNT,
-            "explanations": _COUNT,
-            "folder_pictures": _COUNT,
-        },
-        description="What was removed. explanations: those of others' events, which mentioned them; folder_pictures: "
-        "faces that came from pictures in an enrolled folder, which are enrolled again if they stay there.",
     ),
     "PersonState": record(
         {
@@ -319,6 +319,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         | {
             "enabled": _FLAG,
             "parameter": {**_INTEGER_OR_NULL, "description": "Its own privacy parameter; null: the default's."},
+            **CAMERA_ADVICE,
             "frames": _COUNT,
             "skipped": _COUNT,
         }
@@ -326,9 +327,11 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     "Cameras": record({"cameras": list_of(component("Camera"))}),
     "RemovedCamera": record({"camera": _TEXT, "removed": {"const": True}}),
     "CameraSettings": record(
-        {"enabled": _FLAG, "parameter": _INTEGER_OR_NULL},
-        optional=("enabled", "parameter"),
+        {"enabled": _FLAG, "parameter": _INTEGER_OR_NULL, "target": _NUMBER_OR_NULL},
+        optional=("enabled", "parameter", "target"),
     ),
+    "MasterKey": record({"key": {**_TEXT, "description": "As `privface key new` prints it."}}),
+    "KeyId": record({"key": {**_TEXT, "description": "The id of the master key."}}),
     "Health": record({"status": {"const": "ok"}}),
     "Readiness": record({"ready": _FLAG, "reasons": list_of(_TEXT)}),
     "Info": record(
@@ -403,9 +406,11 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             _message(StreamMessage.EVENT, {"event": component("Event")}),
             _message(StreamMessage.STATE, {"state": {"anyOf": [component("PersonState"), component("CameraState")]}}),
             _message(StreamMessage.PEOPLE, {"people": list_of(component("Person"))}),
+            _message(StreamMessage.ADVICE, {"camera": _TEXT, "advice": CAMERA_ADVICE["advice"]}),
         ],
-        "description": "hello and snapshot come first; then event, state (of a person or a camera) and people (who is "
-        "enrolled) as they come. resync is a new snapshot, after messages were dropped for a slow listener.",
+        "description": "hello and snapshot come first; then event, state (of a person or a camera), people (who is "
+        "enrolled) and advice (how strongly a camera's frames should be anonymized) as they come. resync is a new "
+        "snapshot, after messages were dropped for a slow listener.",
     },
     "StreamAuth": record({"type": {"const": "auth"}, "token": _TEXT}),
 }

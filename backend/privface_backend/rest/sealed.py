@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from privface_backend.domain.consent import check_consent
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, FrameCard, Scope, WireError
 from privface_backend.rest.documents import check_camera_name, parse_object, read_card
@@ -48,6 +49,7 @@ async def identify_sealed(request: web.Request) -> web.Response:
 
 async def enroll_sealed(request: web.Request) -> web.Response:
     services, person = request.app[SERVICES], await find_person(request)
+    check_consent(person.consent, required=services.gallery.rules.require_consent)
     enrollment = _read(SealedEnrollment.from_dict, await _read_document(request))
     face = await services.sealed_intake.enroll(person.id, enrollment)
     answer = {
@@ -138,6 +140,7 @@ OPERATIONS: Final = (
         answers={201: answer_json(component("Enrollment"), "What was enrolled.")},
         errors=(
             ErrorCode.PERSON_NOT_FOUND,
+            ErrorCode.CONSENT_MISSING,
             ErrorCode.BAD_REQUEST,
             ErrorCode.BODY_TOO_LARGE,
             ErrorCode.TIMEOUT,

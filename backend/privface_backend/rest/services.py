@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from aiohttp import web
 
+from privface_backend.audit.auditor import Auditor
+from privface_backend.calibration.service import Calibrator
+from privface_backend.calibration.strength import FaceWidths
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.memory import MemoryService
+from privface_backend.gallery.records import Records
+from privface_backend.gallery.retention import RetentionService
 from privface_backend.gallery.service import GalleryService
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
@@ -20,10 +25,12 @@ from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.lane import Lane
 from privface_backend.pipeline.recognition import Recognition
 from privface_backend.plugins.registry import Registry
+from privface_backend.protocol import Advice
 from privface_backend.sealed.contracts import SealedContracts
 from privface_backend.sealed.intake import SealedIntake
 from privface_backend.settings import Settings
 from privface_backend.storage.database import StorageThread
+from privface_backend.storage.erasures import Receipt
 from privface_backend.storage.events import EventLog
 from privface_backend.storage.tokens import TokenStore
 
@@ -85,8 +92,10 @@ class WebhookCounts(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The parts of a running backend. ``weights`` tells of each weights file whether it is there,
-    ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was sent."""
+    """The parts of a running backend. ``weights`` tells of each weights file whether it is there, ``key_id`` the id of
+    the master key, ``trouble`` why the engines can't be made, ``webhooks`` of each webhook, in their order, what it was
+    sent, ``advice`` of a camera how strongly its frames should be anonymized; ``forgotten`` gives the receipt of
+    somebody who was forgotten, when the broker knows or after so many seconds."""
 
     settings: Settings
     instance_id: str
@@ -104,12 +113,20 @@ class Services:
     storage: StorageThread
     events: EventLog
     tokens: TokenStore
+    audit: Auditor
     bus: Bus
     sealed: SealedContracts
+    calibrator: Calibrator
+    face_widths: FaceWidths
+    records: Records
+    retention: RetentionService
+    forgotten: Callable[[str, float], Awaitable[Receipt | None]]
     broker: Broker | None = None
     weights: Callable[[], Mapping[str, str]] | None = None
     trouble: Callable[[], PrivFaceError | None] = lambda: None
     webhooks: Callable[[], Sequence[WebhookCounts]] = tuple
+    key_id: Callable[[], str] = str
+    advice: Callable[[str], Advice | None] = lambda _camera: None
 
     @property
     def sealed_intake(self) -> SealedIntake:

@@ -19,6 +19,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.links import LinkPolicy
 from privface_backend.protocol import ErrorCode, FrameSource, Scope
 from privface_backend.resolver import resolve_host
+from privface_backend.rest.auditing import admit
 from privface_backend.rest.authentication import authorize, may_lack_token
 from privface_backend.rest.disconnects import until_gone
 from privface_backend.rest.documents import read_flag
@@ -120,6 +121,8 @@ async def _enter(request: web.Request) -> Services:
     services = request.app[SERVICES]
     if hdrs.AUTHORIZATION in request.headers or not may_lack_token(request, services.settings.sifis.without_token):
         await authorize(request, Scope.IDENTIFY)
+    else:
+        await admit(request)
     return services
 
 

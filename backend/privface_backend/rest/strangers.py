@@ -81,6 +81,7 @@ OPERATIONS: Final = (
             ErrorCode.PERSON_NOT_FOUND,
             ErrorCode.PERSON_EXISTS,
             ErrorCode.CONTRACT_MISMATCH,
+            ErrorCode.CONSENT_MISSING,
             ErrorCode.BODY_TOO_LARGE,
             *STORAGE_ERRORS,
         ),
@@ -94,6 +95,11 @@ OPERATIONS: Final = (
         scope=Scope.ENROLL,
         parameters=(_STRANGER,),
         answers={200: answer_json(component("Person"), "The ignored person.")},
-        errors=(ErrorCode.STRANGER_NOT_FOUND, ErrorCode.CONTRACT_MISMATCH, *STORAGE_ERRORS),
+        errors=(
+            ErrorCode.STRANGER_NOT_FOUND,
+            ErrorCode.CONTRACT_MISMATCH,
+            ErrorCode.CONSENT_MISSING,
+            *STORAGE_ERRORS,
+        ),
     ),
 )

@@ -1,11 +1,11 @@
 """The websocket: attach, snapshot, then everything as it comes.
 
-Messages are JSON objects whose ``type`` is a ``protocol.StreamMessage``: ``hello``, ``snapshot``, ``resync`` and
-``people`` hold their keys beside it, ``event`` and ``state`` an object under that name. The token comes in the
-Authorization header or, since browsers can't set it, as the first message ``{"type": "auth", "token": ...}``; never
-in the address. A listener that can't follow loses the oldest messages, and then gets a fresh snapshot as ``resync``.
-A message may repeat what a snapshot already holds: events are told apart by their ``event_id``, states and people
-are whole.
+Messages are JSON objects whose ``type`` is a ``protocol.StreamMessage``: ``hello``, ``snapshot``, ``resync``,
+``people`` and ``advice`` hold their keys beside it, ``event`` and ``state`` an object under that name. The token comes
+in the Authorization header or, since browsers can't set it, as the first message ``{"type": "auth", "token": ...}``;
+never in the address. A listener that can't follow loses the oldest messages, and then gets a fresh snapshot as
+``resync``. A message may repeat what a snapshot already holds: events are told apart by their ``event_id``, states and
+people are whole.
 """
 
 from __future__ import annotations
@@ -215,12 +215,12 @@ OPERATIONS: Final = (
         tag="Events",
         summary="A websocket: a snapshot, then every event and change as it comes",
         description=(
-            "Messages are JSON (StreamMessage): hello, snapshot, then event, state and people. The token comes in the "
-            "Authorization header or within 10 seconds as the first message (StreamAuth); never in the address. A "
-            "listener that can't follow loses the oldest messages and gets a fresh snapshot as resync. Messages may "
-            "repeat what a snapshot holds: tell events apart by event_id. The backend closes with 1001 when it stops, "
-            "4401 without a right token or when it is revoked, 4403 when the token lacks the scope, 4429 after too "
-            "many wrong tokens."
+            "Messages are JSON (StreamMessage): hello, snapshot, then event, state, people and advice. The token "
+            "comes in the Authorization header or within 10 seconds as the first message (StreamAuth); never in the "
+            "address. A listener that can't follow loses the oldest messages and gets a fresh snapshot as resync. "
+            "Messages may repeat what a snapshot holds: tell events apart by event_id. The backend closes with 1001 "
+            "when it stops, 4401 without a right token or when it is revoked, 4403 when the token lacks the scope, "
+            "4429 after too many wrong tokens."
         ),
         scope=Scope.IDENTIFY,
         authenticates_itself=True,

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Scope
+from privface_backend.rest.auditing import told_at_the_end
 from privface_backend.rest.documents import read_number
 from privface_backend.rest.identifications import VideoProgress, Wish, look_through, read_wanted_card
 from privface_backend.rest.identify import CARD_PARAMETER, FRAME_ERRORS, WISH_PARAMETERS, upload_body
@@ -187,7 +188,8 @@ async def begin_video(request: web.Request) -> web.Response:
     # Others may have come while this one was being read.
     videos.check_room()
     progress = VideoProgress()
-    video_id = videos.begin(look_through(services, file, card, wish, progress, patient=True), progress)
+    looks = look_through(services, file, card, wish, progress, patient=True)
+    video_id = videos.begin(told_at_the_end(request, looks), progress)
     # Relative to this address, so that it holds behind a proxy, too.
     return web.json_response(videos.describe(video_id, 0), status=202, headers={"Location": f"videos/{video_id}"})
 

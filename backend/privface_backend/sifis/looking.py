@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from privface_backend.audit.acts import note_camera
+from privface_backend.audit.auditor import Auditor
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import Cameras
@@ -51,6 +53,9 @@ class Means(Protocol):
     def cameras(self) -> Cameras: ...
 
     @property
+    def audit(self) -> Auditor: ...
+
+    @property
     def index(self) -> GalleryIndex: ...
 
 
@@ -66,6 +71,7 @@ async def open_link(means: Means, policy: LinkPolicy, text: str, question: Quest
         PrivFaceError: ``link_not_allowed``, ``link_unreachable``, ``camera_disabled``.
     """
     link = await policy.check(text)
+    note_camera(link.name)
     if not means.cameras.get(link.name).enabled:
         raise PrivFaceError(ErrorCode.CAMERA_DISABLED, "Recognition is switched off for this camera.")
     source = _make_link_source(means, link, question.card(link.name, FrameSource.LINK, means.clock()))

@@ -90,6 +90,10 @@ class Sightings:
             found[frame] = label.path
         return {str(frame): found[frame] for frame in sorted(found)}
 
+    def people(self) -> frozenset[str]:
+        """The ids of those whom the labels name."""
+        return frozenset(label.person_id for label in self._labels.values())
+
     @property
     def unknown(self) -> int:
         """How many visits there were of people whom nobody enrolled."""

@@ -146,9 +146,9 @@ class Database:
         with self._lock, translated(self.path):
             return self._connection.execute(query, values).fetchall()
 
-    def scrub(self) -> bool:
+    def scrub(self, *, patiently: bool = True) -> bool:
         """Write the file anew without what was deleted, and empty the log. False: put off, since others use the file,
-        or to the end of the transaction that this is called in.
+        or to the end of the transaction that this is called in. ``patiently`` off: others are not waited for.
 
         Overwriting deleted rows is not enough: copies of rows stay behind where SQLite moved them between pages.
         """
@@ -156,27 +156,32 @@ class Database:
             if self._connection.in_transaction:
                 self._scrub_wanted = True
                 return False
-            try:
-                self._connection.execute("VACUUM")
-                busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.OperationalError as error:
-                _LOGGER.debug("The database could not be scrubbed: %s", getattr(error, "sqlite_errorname", "?"))
-                busy = 1
+            with self._patience(0 if not patiently else _BUSY_SECONDS):
+                try:
+                    self._connection.execute("VACUUM")
+                    busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                except sqlite3.OperationalError as error:
+                    _LOGGER.debug("The database could not be scrubbed: %s", getattr(error, "sqlite_errorname", "?"))
+                    busy = 1
             if busy and not self._scrub_due:
                 _LOGGER.warning("What was deleted is not overwritten on the disk yet: the database is in use or full")
             self._scrub_due = bool(busy)
             return not busy
+
+    @contextlib.contextmanager
+    def _patience(self, seconds: float) -> Iterator[None]:
+        self._connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+        try:
+            yield
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
 
     def scrub_if_due(self) -> bool:
         """Scrub again where it had to be put off, without waiting for others. False: put off once more."""
         with self._lock, translated(self.path):
             if not self._scrub_due:
                 return True
-            self._connection.execute("PRAGMA busy_timeout=0")
-            try:
-                return self.scrub()
-            finally:
-                self._connection.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
+            return self.scrub(patiently=False)
 
     def get_meta(self, key: str) -> str | None:
         """A value of the table of single values."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -39,6 +41,12 @@ class EventLog:
 
     def append(self, event: Event) -> None:
         self.extend((event,))
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """While the block lasts, no other process changes anything: not who is enrolled, either."""
+        with self._database.transaction():
+            yield
 
     def extend(self, events: Iterable[Event], explanations: Mapping[str, Explanation] = _NONE) -> None:
         """Add events, all or none; one whose id is there already takes the place of the older one.
@@ -108,13 +116,25 @@ class EventLog:
     def count(self) -> int:
         return int(self._database.rows("SELECT count(*) FROM events")[0][0])
 
-    def forget_person(self, person_id: str) -> int:
-        """Remove the events that name a person, and overwrite what they held. How many there were."""
+    def forget_person(self, person_id: str, visit_ids: Collection[str] = ()) -> tuple[int, int]:
+        """Remove the events of a person, and those of ``visit_ids``, that were theirs whatever was said of them; and
+        that other events took these back. How many events were removed, and how many of others changed."""
         with self._database.transaction(durable=True) as connection:
-            removed = connection.execute("DELETE FROM events WHERE person_id = ?", (_storable(person_id),)).rowcount
-        if removed:
+            removed: set[str] = set()
+            others: list[Event] = []
+            for event_id, body in connection.execute("SELECT event_id, body FROM events"):
+                event = self._event(event_id, body)
+                if event.person_id == person_id or event.visit_id in visit_ids:
+                    removed.add(event.event_id)
+                elif event.corrects is not None:
+                    others.append(event)
+            ids = [(_storable(event_id),) for event_id in removed]
+            connection.executemany("DELETE FROM events WHERE event_id = ?", ids)
+            changed = [replace(event, corrects=None) for event in others if event.corrects in removed]
+            self.extend(changed)
+        if removed or changed:
             self._database.scrub()
-        return removed
+        return len(removed), len(changed)
 
     def forget_mentions(self, person_id: str) -> int:
         """Take a person out of the explanations of events that name somebody else or nobody, and overwrite what that
@@ -132,11 +152,6 @@ class EventLog:
         if changed:
             self._database.scrub()
         return len(changed)
-
-    def purge(self, older_than: datetime) -> int:
-        """Remove the events from before a time. How many there were."""
-        with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM events WHERE ts < ?", (_milliseconds(older_than),)).rowcount
 
     def _row(self, event: Event) -> tuple[SqlValue, ...]:
         event_id = _storable(event.event_id)

@@ -121,6 +121,28 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         digest BLOB NOT NULL
     );
     """,
+    """
+    CREATE TABLE consents (
+        person_id TEXT PRIMARY KEY REFERENCES people (id) ON DELETE CASCADE,
+        given_on TEXT NOT NULL,
+        note TEXT NOT NULL,
+        withdrawn_at TEXT,
+        digest BLOB NOT NULL
+    );
+    CREATE TABLE erasures (
+        person_id TEXT PRIMARY KEY,
+        forgotten_at TEXT NOT NULL,
+        body TEXT NOT NULL,
+        rewritten_at TEXT,
+        cleared_at TEXT,
+        digest BLOB NOT NULL
+    );
+    CREATE TABLE held_back (
+        picture_digest TEXT PRIMARY KEY,
+        forgotten_at TEXT NOT NULL,
+        digest BLOB NOT NULL
+    );
+    """,
 )
 """One script a version: the file's ``user_version`` counts how many were run. Never change one that was released."""
 
@@ -137,6 +159,9 @@ SEALED_ROWS: Final[Mapping[str, str]] = {
     "negatives": "SELECT id, person_id, contract, created_at, digest FROM negatives",
     "remembered": "SELECT visit_id, stranger_id, negative_id, method, relative, weight, vector, digest FROM remembered",
     "explanations": "SELECT event_id, body, digest FROM explanations",
+    "consents": "SELECT person_id, given_on, note, withdrawn_at, digest FROM consents",
+    "erasures": "SELECT person_id, forgotten_at, body, rewritten_at, cleared_at, digest FROM erasures",
+    "held_back": "SELECT picture_digest, forgotten_at, digest FROM held_back",
 }
 """Each table's columns in the order that its rows are sealed in, their digest last."""
 

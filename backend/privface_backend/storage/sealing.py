@@ -38,6 +38,7 @@ SEALED_TABLES: Final[Mapping[str, SealedTable]] = {
     "events": SealedTable(keys=("event_id",), texts=("body",)),
     "explanations": SealedTable(keys=("event_id",), texts=("body",)),
     "strangers": SealedTable(keys=("id",), texts=("camera",)),
+    "consents": SealedTable(keys=("person_id",), texts=("note",)),
     "visits": SealedTable(keys=("id",), texts=("camera",)),
     "remembered": SealedTable(
         keys=("visit_id", "stranger_id", "negative_id", "method", "relative"), vectors=("vector",)

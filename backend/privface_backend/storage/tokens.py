@@ -53,16 +53,17 @@ class TokenStore:
         with self._database.transaction(durable=True) as connection:
             return self._insert(connection, name, frozenset(scopes))
 
-    def ensure_first(self, *, besides: str | None = None) -> str | None:
-        """Make a token with the scope ``admin`` where there is none, those called ``besides`` apart; else None."""
+    def ensure_first(self, *, besides: str | None = None, text: str | None = None) -> str | None:
+        """Make a token with the scope ``admin`` where there is none, those called ``besides`` apart; else None.
+        ``text``: what ``make_token`` gave, where it was told already."""
         with self._database.transaction(durable=True) as connection:
             if connection.execute("SELECT 1 FROM tokens WHERE name IS NOT ? LIMIT 1", (besides,)).fetchone():
                 return None
-            return self._insert(connection, FIRST_NAME, frozenset({Scope.ADMIN}))
+            return self._insert(connection, FIRST_NAME, frozenset({Scope.ADMIN}), text)
 
     def verify(self, token: str) -> TokenInfo | None:
         """Whose token this is. It takes as long wherever, and whether, the token differs from the stored ones."""
-        digest = _hash(token)
+        digest = hash_token(token)
         found: TokenInfo | None = None
         for *info, stored in self._database.rows("SELECT id, name, scopes, prefix, created_at, hash FROM tokens"):
             if hmac.compare_digest(digest, stored):
@@ -79,7 +80,10 @@ class TokenStore:
         with self._database.transaction(durable=True) as connection:
             return connection.execute("DELETE FROM tokens WHERE id = ?", (token_id,)).rowcount > 0
 
-    def _insert(self, connection: sqlite3.Connection, name: str, scopes: frozenset[Scope]) -> str:
+    def _insert(
+        self, connection: sqlite3.Connection, name: str, scopes: frozenset[Scope], text: str | None = None
+    ) -> str:
+        text = text or make_token()
         if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
             raise PrivFaceError(
                 ErrorCode.BAD_NAME,
@@ -92,7 +96,6 @@ class TokenStore:
                 "A token needs at least one scope that exists.",
                 allowed=", ".join(scope for scope in Scope if scope is not Scope.UNKNOWN),
             )
-        text = TOKEN_PREFIX + secrets.token_urlsafe(32)
         info = TokenInfo(
             id=str(uuid.uuid4()), name=name.strip(), scopes=scopes, prefix=text[:_SHOWN], created_at=self._clock()
         )
@@ -102,7 +105,7 @@ class TokenStore:
             info.name,
             ",".join(sorted(scopes)),
             info.prefix,
-            _hash(text),
+            hash_token(text),
             info.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
         )
         connection.execute(
@@ -111,7 +114,13 @@ class TokenStore:
         return text
 
 
-def _hash(token: str) -> str:
+def make_token() -> str:
+    """A new token's text."""
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> str:
+    """What is kept of a token."""
     return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 

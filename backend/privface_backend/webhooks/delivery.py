@@ -15,6 +15,7 @@ from aiohttp import hdrs
 from yarl import URL
 
 from privface_backend import __version__
+from privface_backend.outages import explain
 from privface_backend.resolver import Resolve, resolve_host
 from privface_backend.settings_push import WebhookSettings, read_key
 from privface_backend.webhooks.guard import GuardedResolver, RefusedAddressError, check_literal
@@ -79,10 +80,8 @@ class Sender:
             return Attempt(reason=str(error.os_error) if refused else "the host has no address", refused=refused)
         except TimeoutError:
             return Attempt(reason=f"no answer within {total:g} seconds")
-        except aiohttp.ClientConnectorCertificateError:
-            return Attempt(reason="its certificate is not trusted")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Attempt(reason=f"it can't be reached ({type(error).__name__})")
+            return Attempt(reason=f"it can't be reached ({explain(error)})")
 
     async def _post(self, message: WebhookMessage, limit: aiohttp.ClientTimeout) -> Attempt:
         headers = _HEADERS | signed_headers(self._key, message.id, self._clock(), message.body)

@@ -20,11 +20,12 @@ _WHO: Final = ("person", "person_id", "stranger")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookMessage:
     """A body, under an id that stays the same however often it is sent. ``expires_at``: after it, it says nothing about
-    the present."""
+    the present; ``person_id``: whom it is about."""
 
     id: str
     body: bytes = field(repr=False)
     expires_at: datetime
+    person_id: str | None = None
 
     @property
     def too_large(self) -> bool:
@@ -46,7 +47,9 @@ def event_message(event: Event, *, names: bool) -> WebhookMessage:
     if not names:
         data |= dict.fromkeys(_WHO)
     document = {"type": f"event.{event.outcome.value}", "timestamp": data["ts"], "data": data}
-    return WebhookMessage(id=event.event_id, body=_encode(document), expires_at=event.expires_at)
+    return WebhookMessage(
+        id=event.event_id, body=_encode(document), expires_at=event.expires_at, person_id=event.person_id
+    )
 
 
 def trial_message(now: datetime) -> WebhookMessage:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .laplace import Whole
 from .method import Pixels, check_parameter, check_pixels
 
 
@@ -33,13 +35,20 @@ class Pixelate:
         """Give each cell its mean, halves upward."""
         self.validate(parameter)
         check_pixels(pixels)
-        height, width, _ = pixels.shape
-        rows, row_sizes = _cells(height, parameter)
-        columns, column_sizes = _cells(width, parameter)
-        sums = np.add.reduceat(np.add.reduceat(pixels, rows, axis=0, dtype=np.uint32), columns, axis=1)
-        areas = np.outer(row_sizes, column_sizes).astype(np.uint32)[:, :, np.newaxis]
-        means = ((2 * sums + areas) // (2 * areas)).astype(np.uint8)
-        return np.ascontiguousarray(np.repeat(np.repeat(means, row_sizes, axis=0), column_sizes, axis=1))
+        return fill_cells(pixels, parameter)
+
+
+def fill_cells(pixels: Pixels, cell: int, noise_of: Callable[[int], Whole] | None = None) -> Pixels:
+    """Give each cell its mean; ``noise_of`` makes so many whole numbers that are added to the cells' sums."""
+    height, width, _ = pixels.shape
+    rows, row_sizes = _cells(height, cell)
+    columns, column_sizes = _cells(width, cell)
+    sums = np.add.reduceat(np.add.reduceat(pixels, rows, axis=0, dtype=np.uint32), columns, axis=1).astype(np.int64)
+    areas = np.outer(row_sizes, column_sizes).astype(np.int64)[:, :, np.newaxis]
+    if noise_of is not None:
+        sums += noise_of(sums.size).reshape(sums.shape)
+    means = np.clip((2 * sums + areas) // (2 * areas), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.repeat(np.repeat(means, row_sizes, axis=0), column_sizes, axis=1))
 
 
 def _cells(length: int, cell: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -10,18 +10,23 @@ from typing import Final
 from .errors import BAD_PRIVACY_PARAMETER, AnonymizationError
 from .gaussian import Gaussian
 from .method import Method
+from .noisy import Noise, NoisyPixelate
 from .pixelate import Pixelate
 
-METHODS: Final[Mapping[str, Method]] = MappingProxyType({method.name: method for method in (Gaussian(), Pixelate())})
-"""By the protocol's names. "none" is not among them: nothing leaves clear."""
+METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+    {method.name: method for method in (Gaussian(), Pixelate(), NoisyPixelate())}
+)
+"""By the protocol's names. "none" is not among them: nothing leaves clear. Nor is "background", which needs a detector:
+Home Assistant has none, the bridge does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strength:
-    """A method, and its parameter in pixels at the working size."""
+    """A method, and its parameter in pixels at the working size. ``noise``: of a method that adds some."""
 
     method: str
     parameter: int
+    noise: Noise | None = None
 
 
 def find_method(strength: Strength) -> Method:
@@ -35,5 +40,7 @@ def find_method(strength: Strength) -> Method:
         raise AnonymizationError(
             BAD_PRIVACY_PARAMETER, "There is no such method of anonymizing.", allowed=", ".join(METHODS)
         )
+    if isinstance(method, NoisyPixelate) and strength.noise is not None:
+        method = NoisyPixelate(strength.noise)
     method.validate(strength.parameter)
     return method

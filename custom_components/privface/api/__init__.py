@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .calibration import Calibration, CalibrationLevel
 from .client import PrivFaceClient
 from .errors import (
     AddressError,
@@ -30,6 +31,7 @@ from .protocol import (
     DEFAULT_PORT,
     MIN_API_VERSION,
     ZEROCONF_TYPE,
+    Advice,
     AppliedBy,
     EngineNames,
     ErrorCode,
@@ -58,9 +60,12 @@ __all__ = [
     "MIN_API_VERSION",
     "ZEROCONF_TYPE",
     "AddressError",
+    "Advice",
     "ApiVersionError",
     "AppliedBy",
     "AuthenticationError",
+    "Calibration",
+    "CalibrationLevel",
     "Camera",
     "CameraState",
     "ClientError",

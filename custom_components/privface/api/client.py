@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from .answers import read_answer, translated_errors
+from .calibration import Calibration
 from .errors import AddressError, AuthenticationError, NotPrivFaceError, RefusedError
 from .models import Enrollment, FrameAnswer, Info, Person, Receipt, check_version
 from .protocol import ErrorCode, FrameCard, Identification, Privacy, WireError
@@ -20,6 +21,7 @@ T = TypeVar("T")
 _API: Final = "/api/v1"
 _JSON: Final = "application/json"
 _PICTURE: Final = "image/jpeg"
+_CALIBRATION_SECONDS: Final = 330.0
 
 
 class PrivFaceClient:
@@ -60,6 +62,10 @@ class PrivFaceClient:
             ApiVersionError: it and this client have no version in common.
         """
         return await self._request("GET", "/info", _read_info)
+
+    async def hand_over_key(self, key: str) -> None:
+        """Give a backend its master key; one that is open already says whether it is the one."""
+        await self._request("PUT", "/key", lambda data: data["key"], data=_document(key=key))
 
     async def people(self) -> tuple[Person, ...]:
         """Everybody who is enrolled, oldest first."""
@@ -102,6 +108,15 @@ class PrivFaceClient:
             form.add_field("file", picture, filename="picture.jpg", content_type=_PICTURE)
         path, seconds = f"/people/{_segment(person_id)}/faces", self._timeout * max(1, len(versions))
         return await self._request("POST", path, Enrollment.from_dict, data=form, seconds=seconds)
+
+    async def calibration(self) -> Calibration:
+        """How the gallery is calibrated, without measuring anything."""
+        return await self._request("GET", "/calibration", Calibration.from_dict)
+
+    async def calibrate(self, floor: float) -> Calibration:
+        """Measure anew. ``floor``: the share of the enrolled faces that should still be named rightly, 0.5 to 1."""
+        read, seconds = Calibration.from_dict, _CALIBRATION_SECONDS
+        return await self._request("POST", "/calibration", read, data=_document(floor=floor), seconds=seconds)
 
     async def listen(self, listener: StreamListener) -> None:
         """Follow the backend until cancelled, and come back to it whenever the connection is lost.
@@ -188,7 +203,7 @@ def _read_info(data: Mapping[str, Any]) -> Info:
     return Info.from_dict(data)
 
 
-def _document(**values: str) -> aiohttp.BytesPayload:
+def _document(**values: str | float) -> aiohttp.BytesPayload:
     return aiohttp.BytesPayload(json.dumps(values).encode(), content_type=_JSON)
 
 

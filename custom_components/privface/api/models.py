@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from .errors import ApiVersionError
-from .protocol import API_VERSION, MIN_API_VERSION, ErrorCode, Event, Identification, PresencePhase, WireError
+from .protocol import API_VERSION, MIN_API_VERSION, Advice, ErrorCode, Event, Identification, PresencePhase, WireError
 from .shapes import (
     read_flag,
     read_list,
@@ -212,10 +212,12 @@ def _read_state(data: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera(CameraState):
-    """A camera of a snapshot. ``parameter``: its own privacy parameter at the backend; None: the default's."""
+    """A camera of a snapshot. ``parameter``: its own privacy parameter at the backend; None: the default's.
+    ``advice``: how strongly the backend would anonymize its frames; None: it doesn't say."""
 
     enabled: bool = True
     parameter: int | None = None
+    advice: Advice | None = None
     frames: int = 0
     skipped: int = 0
 
@@ -226,9 +228,19 @@ class Camera(CameraState):
             **_read_state(data),
             enabled=read_flag(data, "enabled", default=True),
             parameter=None if data.get("parameter") is None else read_whole(data, "parameter"),
+            advice=read_advice(data),
             frames=read_whole(data, "frames", 0),
             skipped=read_whole(data, "skipped", 0),
         )
+
+
+def read_advice(data: Mapping[str, Any]) -> Advice | None:
+    """What is advised; None: nothing, or nothing that can be followed: it is no reason to take nothing else in."""
+    advice = data.get("advice")
+    try:
+        return Advice.from_dict(advice) if isinstance(advice, Mapping) else None
+    except WireError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,7 @@ class StreamMessage(_WireEnum):
     EVENT = "event"
     PEOPLE = "people"
     STATE = "state"
+    ADVICE = "advice"
     RESYNC = "resync"
     UNKNOWN = "unknown"
 
@@ -150,10 +151,13 @@ class ErrorCode(_WireEnum):
     PERSON_NOT_FOUND = "person_not_found"
     PERSON_EXISTS = "person_exists"
     BAD_NAME = "bad_name"
+    CONSENT_MISSING = "consent_missing"
     FACE_NOT_FOUND = "face_not_found"
     EVENT_NOT_FOUND = "event_not_found"
     STRANGER_NOT_FOUND = "stranger_not_found"
     VISIT_NOT_FOUND = "visit_not_found"
+    TOO_FEW_FACES = "too_few_faces"
+    NOT_CALIBRATED = "not_calibrated"
     CONTRACT_MISMATCH = "contract_mismatch"
     ENGINE_UNKNOWN = "engine_unknown"
     ENGINE_MISSING = "engine_missing"
@@ -165,9 +169,11 @@ class ErrorCode(_WireEnum):
     SUPERSEDED = "superseded"
     STORAGE_FULL = "storage_full"
     STORAGE_FAILED = "storage_failed"
+    AUDIT_FAILED = "audit_failed"
     GALLERY_CORRUPT = "gallery_corrupt"
     GALLERY_TOO_NEW = "gallery_too_new"
     KEY_MISSING = "key_missing"
+    LOCKED = "locked"
     SETTINGS_INVALID = "settings_invalid"
     PORT_IN_USE = "port_in_use"
     BROKER_UNREACHABLE = "broker_unreachable"
@@ -236,6 +242,13 @@ def _flag(data: Mapping[str, Any], key: str) -> bool | None:
     return value
 
 
+def _whole(data: Mapping[str, Any], name: str, key: str) -> int | None:
+    value = data.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST):
+        raise WireError(key, "a whole number, 0 or more")
+    return value
+
+
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = data.get(key)
     if value is None:
@@ -252,19 +265,26 @@ class Privacy:
     ``parameter`` is the method's own (gaussian: odd kernel size in pixels of the frame; pixelate: cell
     size in pixels; none: 1; sealed, where no picture was sent at all: 1). ``relative`` is r, the blur's sigma
     over the face's width; None without a face.
+    ``epsilon``, ``sensitivity``: of a method that adds noise for differential privacy; None: the receiver's own, or the
+    method adds none. ``kept``: how many face regions were left of the frame, 0 where it is flat; None: all of it was.
     """
 
     method: str = "gaussian"
     parameter: int = 1
     relative: float | None = None
     applied_by: AppliedBy = AppliedBy.NOBODY
+    epsilon: float | None = None
+    sensitivity: int | None = None
+    kept: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        more = {"epsilon": self.epsilon, "sensitivity": self.sensitivity, "kept": self.kept}
         return {
             "method": self.method,
             "parameter": self.parameter,
             "relative": None if self.relative is None else round(self.relative, 5),
             "applied_by": self.applied_by.value,
+            **{key: value for key, value in more.items() if value is not None},
         }
 
     @classmethod
@@ -278,7 +298,67 @@ class Privacy:
             parameter=parameter,
             relative=None if relative is None else _finite(relative, "privacy.relative"),
             applied_by=AppliedBy(data.get("applied_by", "nobody")),
+            epsilon=None if (epsilon := data.get("epsilon")) is None else _finite(epsilon, "privacy.epsilon"),
+            sensitivity=_whole(data, "sensitivity", "privacy.sensitivity"),
+            kept=_whole(data, "kept", "privacy.kept"),
         )
+
+
+LARGEST_KERNEL: Final = 255
+"""The largest kernel size of a gaussian blur that anybody may ask for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """How strongly a camera's frames should be anonymized for the faces that were seen there.
+
+    ``kernel``: of a gaussian blur, odd; other methods take the parameter that is as strong. ``target``: the r that it
+    keeps for the near faces. ``faces``: how many the advice stands on. ``widths``: of the far, the middle and the near
+    faces (quantiles 10, 50 and 90 %) in pixels of the working size; ``relative``: their r at that kernel.
+    """
+
+    kernel: int
+    target: float
+    faces: int
+    widths: tuple[float, float, float]
+    relative: tuple[float, float, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kernel": self.kernel,
+            "target": round(self.target, 5),
+            "faces": self.faces,
+            "widths": [round(width, 1) for width in self.widths],
+            "relative": [round(relative, 5) for relative in self.relative],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read an advice.
+
+        Raises:
+            WireError: a key has the wrong shape, or the kernel is none: even, or beyond ``LARGEST_KERNEL``.
+        """
+        kernel, faces = data.get("kernel"), data.get("faces")
+        if type(kernel) is not int or not 1 <= kernel <= LARGEST_KERNEL or kernel % 2 == 0:
+            raise WireError("advice.kernel", f"an odd whole number, 1 to {LARGEST_KERNEL}")
+        if type(faces) is not int or faces < 0:
+            raise WireError("advice.faces", "a whole number")
+        return cls(
+            kernel=kernel,
+            target=_finite(data.get("target"), "advice.target"),
+            faces=faces,
+            widths=_three(data, "widths"),
+            relative=_three(data, "relative"),
+        )
+
+
+def _three(data: Mapping[str, Any], key: str) -> tuple[float, float, float]:
+    values = data.get(key)
+    if not isinstance(values, list) or len(values) != 3:
+        raise WireError(f"advice.{key}", "three numbers")
+    far, middle, near = (_finite(value, f"advice.{key}") for value in values)
+    return far, middle, near
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import aiohttp
 
@@ -22,9 +22,9 @@ from .errors import (
     NotPrivFaceError,
     UnavailableError,
 )
-from .models import CameraState, Hello, Person, PersonState, Snapshot, check_version
-from .protocol import ErrorCode, Event, StreamMessage, WireError
-from .shapes import read_list, read_object
+from .models import CameraState, Hello, Person, PersonState, Snapshot, check_version, read_advice
+from .protocol import Advice, ErrorCode, Event, StreamMessage, WireError
+from .shapes import read_list, read_object, read_text
 
 _LOGGER: Final = logging.getLogger(__name__)
 # Seconds that a backend has to answer a goodbye.
@@ -56,6 +56,9 @@ class StreamListener(Protocol):
 
     def people(self, people: tuple[Person, ...]) -> None:
         """Take who is enrolled now."""
+
+    def advice(self, camera: str, advice: Advice | None) -> None:
+        """Take how strongly the backend would anonymize a camera's frames; None: it doesn't say."""
 
     def disconnected(self, error: ClientError) -> None:
         """Hear why a connection was lost or an attempt failed; once each."""
@@ -193,9 +196,14 @@ def _read_message(text: str, listener: StreamListener) -> Callable[[], None] | N
             return partial(listener.event, Event.from_dict(read_object(data, "event")))
         case StreamMessage.PEOPLE:
             return partial(listener.people, read_list(data, "people", Person.from_dict))
+        case StreamMessage.ADVICE:
+            return partial(listener.advice, read_text(data, "camera"), read_advice(data))
         case StreamMessage.STATE:
-            state = read_object(data, "state")
-            if "person_id" in state:
-                return partial(listener.person_state, PersonState.from_dict(state))
-            return partial(listener.camera_state, CameraState.from_dict(state))
+            return _read_state(read_object(data, "state"), listener)
     return None
+
+
+def _read_state(state: Mapping[str, Any], listener: StreamListener) -> Callable[[], None]:
+    if "person_id" in state:
+        return partial(listener.person_state, PersonState.from_dict(state))
+    return partial(listener.camera_state, CameraState.from_dict(state))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -38,14 +39,36 @@ class PixelateAnonymizer:
         self.validate(parameter)
         if parameter == 1:
             return pixels.copy()
-        height, width = pixels.shape[:2]
-        rows, row_sizes = _cells(height, parameter)
-        columns, column_sizes = _cells(width, parameter)
-        sums = np.add.reduceat(pixels.astype(np.uint32), rows, axis=0)
-        sums = np.add.reduceat(sums, columns, axis=1)
-        areas = np.outer(row_sizes, column_sizes).astype(np.uint32)[:, :, np.newaxis]
-        means = ((2 * sums + areas) // (2 * areas)).astype(np.uint8)
-        return np.ascontiguousarray(np.repeat(np.repeat(means, row_sizes, axis=0), column_sizes, axis=1))
+        sums, cells = sum_cells(pixels, parameter)
+        return cells.fill((2 * sums + cells.areas) // (2 * cells.areas))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cells:
+    """A picture's cells: the sides of its rows and columns of cells, in pixels."""
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+
+    @property
+    def areas(self) -> NDArray[np.int64]:
+        """In pixels: int64 (rows, columns, 1)."""
+        return np.outer(self.rows, self.columns).astype(np.int64)[:, :, np.newaxis]
+
+    def fill(self, colors: NDArray[np.int64]) -> Pixels:
+        """The picture of which each cell has one color: (rows, columns, 3), 0 to 255."""
+        cells = colors.astype(np.uint8)
+        return np.ascontiguousarray(np.repeat(np.repeat(cells, self.rows, axis=0), self.columns, axis=1))
+
+
+def sum_cells(pixels: Pixels, cell: int) -> tuple[NDArray[np.int64], Cells]:
+    """Each cell's sums by color: int64 (rows, columns, 3), and the cells."""
+    height, width = pixels.shape[:2]
+    rows, row_sizes = _cells(height, cell)
+    columns, column_sizes = _cells(width, cell)
+    sums = np.add.reduceat(pixels.astype(np.uint32), rows, axis=0)
+    sums = np.add.reduceat(sums, columns, axis=1)
+    return sums.astype(np.int64), Cells(rows=row_sizes, columns=column_sizes)
 
 
 def _cells(length: int, cell: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

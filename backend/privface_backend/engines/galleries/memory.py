@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from privface_backend.domain.consent import Consent
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.people import EnrolledFace, Person, same_name
 from privface_backend.engines.galleries.memory_visits import DictVisitMemory
@@ -82,6 +83,13 @@ class MemoryGalleryStore:
         if self._people[person_id].ignored != ignored:
             self._people[person_id] = replace(self._people[person_id], ignored=ignored)
             self._revision += 1
+        return True
+
+    def set_consent(self, person_id: str, consent: Consent) -> bool:
+        if person_id not in self._people:
+            return False
+        self._people[person_id] = replace(self._people[person_id], consent=consent)
+        self._revision += 1
         return True
 
     def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]:

@@ -41,6 +41,12 @@ class DictVisitMemory:
     def visit(self, visit_id: str) -> KeptVisit | None:
         return self._visits.get(visit_id)
 
+    def visits(self) -> Sequence[KeptVisit]:
+        return tuple(sorted(self._visits.values(), key=lambda visit: visit.last_seen))
+
+    def remove_visit(self, visit_id: str) -> bool:
+        return self._visits.pop(visit_id, None) is not None
+
     def next_stranger_number(self) -> int:
         self._number += 1
         return self._number

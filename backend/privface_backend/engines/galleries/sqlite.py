@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
-from typing import Final
+from datetime import date, datetime
+from typing import Any, Final
 
+from privface_backend.domain.consent import Consent
 from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.people import EnrolledFace, Person, same_name
 from privface_backend.domain.privacy import PrivacyLevel
@@ -21,9 +22,16 @@ from privface_backend.storage.schema import SqlValue, sealed
 
 _REVISION: Final = "gallery_revision"
 _PEOPLE: Final = """
-    SELECT people.id, name, people.created_at, count(faces.id), ignored.person_id IS NOT NULL FROM people
+    SELECT people.id, name, people.created_at, count(faces.id), ignored.person_id IS NOT NULL,
+    consents.given_on, consents.note, consents.withdrawn_at FROM people
     LEFT JOIN faces ON faces.person_id = people.id LEFT JOIN ignored ON ignored.person_id = people.id
+    LEFT JOIN consents ON consents.person_id = people.id
     GROUP BY people.id ORDER BY people.created_at, people.rowid
+"""
+_PUT_CONSENT: Final = """
+    INSERT INTO consents (person_id, given_on, note, withdrawn_at, digest) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (person_id) DO UPDATE SET given_on = excluded.given_on, note = excluded.note,
+    withdrawn_at = excluded.withdrawn_at, digest = excluded.digest
 """
 _FACES: Final = """
     SELECT id, person_id, created_at, source, folder, picture_digest FROM faces
@@ -60,8 +68,18 @@ class SqliteGalleryStore:
                 created_at=datetime.fromisoformat(created_at),
                 faces=faces,
                 ignored=bool(ignored),
+                consent=self._consent(person_id, *consent),
             )
-            for person_id, name, created_at, faces, ignored in self._database.rows(_PEOPLE)
+            for person_id, name, created_at, faces, ignored, *consent in self._database.rows(_PEOPLE)
+        )
+
+    def _consent(self, person_id: str, given_on: str | None, note: Any, withdrawn_at: str | None) -> Consent | None:
+        if given_on is None:
+            return None
+        return Consent(
+            given_on=date.fromisoformat(given_on),
+            note=self._database.seals.open(note, "consents", "note", person_id),
+            withdrawn_at=None if withdrawn_at is None else datetime.fromisoformat(withdrawn_at),
         )
 
     def add_person(self, person: Person, *, allow_duplicate: bool = True) -> bool:
@@ -102,6 +120,27 @@ class SqliteGalleryStore:
                 )
             if ignored != bool(changed):
                 count_up(connection, _REVISION)
+        return True
+
+    def set_consent(self, person_id: str, consent: Consent) -> bool:
+        until = None if consent.withdrawn_at is None else to_text(consent.withdrawn_at)
+        with self._database.transaction(durable=True) as connection:
+            if connection.execute("SELECT 1 FROM people WHERE id = ?", (person_id,)).fetchone() is None:
+                return False
+            if connection.execute("SELECT 1 FROM consents WHERE person_id = ?", (person_id,)).fetchone():
+                # The note that is replaced may have said something about them.
+                self._database.scrub()
+            connection.execute(
+                _PUT_CONSENT,
+                sealed(
+                    "consents",
+                    person_id,
+                    consent.given_on.isoformat(),
+                    self._database.seals.seal(consent.note, "consents", "note", person_id),
+                    until,
+                ),
+            )
+            count_up(connection, _REVISION)
         return True
 
     def faces(self, person_id: str | None = None) -> Sequence[EnrolledFace]:

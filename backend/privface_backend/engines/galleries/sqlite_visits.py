@@ -53,7 +53,7 @@ _NEGATIVES: Final = """
 """
 _VISIT_FACES: Final = """
     SELECT visit_id, remembered.stranger_id, negative_id, contract, method, relative, weight, vector FROM remembered
-    JOIN visits ON visits.id = visit_id WHERE visit_id = ? ORDER BY remembered.rowid
+    JOIN visits ON visits.id = visit_id WHERE :id IS NULL OR visit_id = :id ORDER BY remembered.rowid
 """
 _STRANGER_FACES: Final = """
     SELECT visit_id, remembered.stranger_id, negative_id, contract, method, relative, weight, vector FROM remembered
@@ -86,19 +86,34 @@ class SqliteVisitMemory:
         return known
 
     def visit(self, visit_id: str) -> KeptVisit | None:
-        found = self._database.rows(_VISITS + "WHERE id = ?", (visit_id,))
-        if not found:
-            return None
-        _, camera, last_seen, contract, person_id, stranger_id = found[0]
-        faces = self._faces(self._database.rows(_VISIT_FACES, (visit_id,)))
-        return KeptVisit(
-            id=visit_id,
-            camera=self._database.seals.open(camera, "visits", "camera", visit_id),
-            last_seen=datetime.fromisoformat(last_seen),
-            contract=contract,
-            person_id=person_id,
-            stranger_id=stranger_id,
-            faces=faces.get(visit_id, ()),
+        return next(iter(self._kept(visit_id)), None)
+
+    def visits(self) -> Sequence[KeptVisit]:
+        return self._kept(None)
+
+    def remove_visit(self, visit_id: str) -> bool:
+        with self._database.transaction(durable=True) as connection:
+            removed = connection.execute("DELETE FROM visits WHERE id = ?", (visit_id,)).rowcount
+        if removed:
+            self._database.scrub()
+        return removed > 0
+
+    def _kept(self, visit_id: str | None) -> tuple[KeptVisit, ...]:
+        """The visit of an id, or all."""
+        key = {"id": visit_id}
+        rows = self._database.rows(_VISITS + "WHERE :id IS NULL OR id = :id ORDER BY last_seen, rowid", key)
+        faces = self._faces(self._database.rows(_VISIT_FACES, key)) if rows else {}
+        return tuple(
+            KeptVisit(
+                id=found,
+                camera=self._database.seals.open(camera, "visits", "camera", found),
+                last_seen=datetime.fromisoformat(last_seen),
+                contract=contract,
+                person_id=person_id,
+                stranger_id=stranger_id,
+                faces=faces.get(found, ()),
+            )
+            for found, camera, last_seen, contract, person_id, stranger_id in rows
         )
 
     def next_stranger_number(self) -> int:

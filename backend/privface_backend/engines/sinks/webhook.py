@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -44,6 +44,7 @@ class Hook:
         self._backoff: Final = backoff
         self._waiting: Final[deque[WebhookMessage]] = deque()
         self._wake: Final = asyncio.Event()
+        self._sending: WebhookMessage | None = None
         self._gone = False
         self._down = False
 
@@ -61,6 +62,19 @@ class Hook:
         self._waiting.append(message)
         self.counters.waiting = len(self._waiting)
         self._wake.set()
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        """Drop what waits, to be sent or sent again, and is about these people. How many messages that was."""
+        kept = [message for message in self._waiting if message.person_id not in person_ids]
+        dropped = len(self._waiting) - len(kept)
+        self._waiting.clear()
+        self._waiting.extend(kept)
+        if self._sending is not None and self._sending.person_id in person_ids:
+            self._sending = None
+            dropped += 1
+        self.counters.waiting = len(kept)
+        self.counters.dropped += dropped
+        return dropped
 
     async def run(self, resolve: Resolve) -> None:
         """Deliver, one after the other, until cancelled or told that no more are wanted."""
@@ -84,9 +98,11 @@ class Hook:
         if self._left(message) <= 0:
             self.counters.dropped += 1
             return
+        self._sending = message
         for failures in range(1, self._settings.attempts + 1):
             attempt = await sender.send(message, seconds=self._left(message))
             if attempt.delivered:
+                self._sending = None
                 self.counters.sent += 1
                 self._report_delivered()
                 return
@@ -95,7 +111,14 @@ class Hook:
             if attempt.gone or attempt.refused or failures == self._settings.attempts or pause >= self._left(message):
                 break
             await asyncio.sleep(pause)
-        self.counters.failed += 1
+            if self._was_forgotten():
+                return
+        self.counters.failed += not self._was_forgotten()
+        self._sending = None
+
+    def _was_forgotten(self) -> bool:
+        """Whether what was being sent is about somebody who was forgotten meanwhile, and counted then."""
+        return self._sending is None
 
     def _left(self, message: WebhookMessage) -> float:
         return (message.expires_at - self._clock()).total_seconds()
@@ -132,6 +155,9 @@ class WebhookSink:
     def publish(self, event: Event) -> None:
         for hook in self._hooks:
             hook.put(event)
+
+    def forget(self, person_ids: Collection[str]) -> int:
+        return sum(hook.forget(person_ids) for hook in self._hooks)
 
     async def run(self) -> None:
         tasks = [

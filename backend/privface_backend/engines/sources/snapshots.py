@@ -16,6 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from privface_backend.domain.frames import Pixels
 from privface_backend.engines.sources.stills import decode_still
 from privface_backend.errors import PrivFaceError
+from privface_backend.outages import explain
 from privface_backend.protocol import ErrorCode
 
 _CHUNK: Final = 64 * 1024
@@ -113,7 +114,7 @@ class SnapshotPoll:
         except TimeoutError:
             problem = "The camera doesn't answer in time."
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            problem = f"The camera can't be reached: {type(error).__name__}."
+            problem = f"The camera can't be reached: {explain(error)}."
         # Outside of the block: the other error's text has the address in it.
         raise PrivFaceError(ErrorCode.LINK_UNREACHABLE, problem)
 

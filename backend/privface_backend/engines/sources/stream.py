@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 
 from privface_backend.engines.sources.decoding import Decoding
 from privface_backend.errors import PrivFaceError
+from privface_backend.outages import explain
 from privface_backend.protocol import ErrorCode
 
 # What a camera sends: streams that hold all they play.
@@ -158,7 +159,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, av.error.ExitError):
         return "nothing came in time"
     named = getattr(error, "strerror", None)
-    return named.lower() if isinstance(named, str) and "//" not in named else type(error).__name__
+    return named.lower() if isinstance(named, str) and "//" not in named else explain(error)
 
 
 def unreachable(message: str) -> PrivFaceError:

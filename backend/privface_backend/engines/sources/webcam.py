@@ -40,6 +40,12 @@ _LOGGER = logging.getLogger(__name__)
 SECONDS: Final = 30.0
 
 
+def open_quietly(index: int) -> cv2.VideoCapture:
+    """OpenCV's camera; what it writes past the log when there is none is said by what is raised."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return cv2.VideoCapture(index)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebcamSource:
     """A webcam's frames; a frame's ``captured_at`` is when it was read. ``seconds``: None: no end; ``open_device``:
@@ -51,7 +57,7 @@ class WebcamSource:
     clock: Callable[[], datetime] = utc_now
     on_state: OnState = field(default=ignore_state, repr=False)
     backoff: Backoff = field(default_factory=Backoff, repr=False)
-    open_device: Callable[[int], cv2.VideoCapture] = cv2.VideoCapture
+    open_device: Callable[[int], cv2.VideoCapture] = open_quietly
 
     @property
     def name(self) -> str:
