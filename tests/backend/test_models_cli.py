@@ -59,7 +59,7 @@ def test_list_for_programs(tmp_path: Path) -> None:
         "license": "MIT",
         "commercial": "yes",
         "status": "missing",
-        "engines": ["opencv:yunet", "deepface:yunet"],
+        "engines": ["opencv:yunet", "deepface:yunet", "background"],
     }
 
 

@@ -280,7 +280,7 @@ async def test_filters(api: Api) -> None:
 async def test_wrong_filters(api: Api, query: str) -> None:
     reply = await api.call("GET", STREAM + query, scope=Scope.IDENTIFY)
     assert (reply.status, reply.code) == (400, "bad_request")
-    assert reply.document["error"]["allowed"] in {"event, state, people", "known, unknown, unusable"}
+    assert reply.document["error"]["allowed"] in {"event, state, people, advice", "known, unknown, unusable"}
 
 
 async def test_who_may_listen(api: Api) -> None:

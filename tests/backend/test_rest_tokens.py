@@ -75,6 +75,8 @@ async def test_identify_and_enroll_are_enough_for_all_but_cameras_and_the_audit_
         "PATCH /api/v1/cameras/{camera}",
         "DELETE /api/v1/cameras/{camera}",
         "GET /api/v1/audit",
+        "GET /api/v1/people/{person}/export",
+        "PUT /api/v1/calibration/apply",
     }
     async with api.session.ws_connect(f"{api.url}/api/v1/stream", headers=headers) as stream:
         assert (await stream.receive_json(timeout=10))["type"] == "hello"

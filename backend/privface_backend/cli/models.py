@@ -81,12 +81,16 @@ def default_weights(settings: Settings) -> tuple[str, ...]:
 
 def _engines_by_weights() -> dict[str, list[str]]:
     from privface_backend.plugins.registry import Registry  # noqa: PLC0415  # --help needs no numpy
+    from privface_backend.plugins.spec import EngineKind  # noqa: PLC0415  # as above
 
     engines: dict[str, list[str]] = {}
     for spec in Registry().all():
         for name in dict.fromkeys((*spec.weights, *weights_of(spec, "tensorflow"))):
-            label = spec.name if name in spec.weights else f"{spec.name} on TensorFlow"
-            engines.setdefault(name, []).append(label)
+            # A composition needs what its first part does.
+            name_of_part = spec.name.partition("+")[0] if spec.kind is EngineKind.ANONYMIZER else spec.name
+            label = name_of_part if name in spec.weights else f"{spec.name} on TensorFlow"
+            if label not in engines.setdefault(name, []):
+                engines[name].append(label)
     return engines
 
 
