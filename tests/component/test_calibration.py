@@ -43,7 +43,7 @@ async def home(hass: HomeAssistant, backend: BackendProcess, token: str, picture
 
 def show_faces(backend: BackendProcess, picture: bytes) -> None:
     """Three visits to the door."""
-    privacy = {"method": "gaussian", "parameter": 9, "applied_by": "client"}
+    privacy = {"method": "gaussian", "parameter": 9, "applied_by": "nobody"}
     for _ in range(3):
         backend.send_frame(DOOR, picture, more=False, source_event_id=uuid.uuid4().hex, privacy=privacy)
 

@@ -63,7 +63,8 @@ def _show(directory: Path, backend_python: Path, pictures: DrawnPictures, *, lay
         with BackendProcess(directory / "backend", python=backend_python, settings=settings) as backend:
             backend.call("POST", "/api/v1/people", {"name": "Ada"})
             backend.send_frame(CAMERA, pictures(ADA), more=False, source="mqtt")
-        # What stands there once it has ended in order is the newest.
+            # What stands there once it has ended in order is the newest.
+            backend.stop()
         return dict(line.split(" ", 1) for line in _read(broker.port, count))
 
 

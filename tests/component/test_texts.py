@@ -78,7 +78,7 @@ class TestTranslations:
         actions = (COMPONENT / "actions.py").read_text(encoding="utf-8")
         told = set(re.findall(r'^        "(\w+)",$', actions, re.MULTILINE))
         assert told - known == set()
-        dynamic = {"backend_too_old", "backend_too_new", "camera_slow", "camera_failed"}
+        dynamic = {"backend_too_old", "backend_too_new", "camera_slow", "camera_failed", "locked", "opening"}
         assert known - raised - told - dynamic == set(), "texts that nothing raises"
 
     def test_issues_have_texts(self) -> None:
