@@ -17,6 +17,8 @@ from privface_backend.cli.exits import Exit
 from support.backend import ADA, STRANGER, picture
 from support.cli import NO_BROKER, SYNTHETIC, Home
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:

@@ -20,6 +20,8 @@ WITHOUT_MATPLOTLIB = """
 import sys
 sys.modules["matplotlib"] = None
 from privface_backend.cli import main
+
+pytestmark = pytest.mark.slow
 sys.exit(main())
 """
 

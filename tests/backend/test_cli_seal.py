@@ -17,6 +17,8 @@ from support.cli import Home
 from support.reverse_proxy import RecordingProxy
 from support.sealed import KEY, OTHER_KEY, pictures_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def backend(tmp_path: Path) -> Iterator[BackendProcess]:

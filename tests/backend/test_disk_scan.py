@@ -15,6 +15,8 @@ import pytest
 from support.backend_process import ADA, BEN, STRANGER, BackendProcess, DrawnPictures
 from support.traces import slices, traces, traces_in
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("Rumpelstilzchen Müllerin", "Ottokar Siebenschläfer")
 WORDS = tuple(word for name in NAMES for word in (name, *name.split()))
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"/9j/", b"iVBORw0KGgo")

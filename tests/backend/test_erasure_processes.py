@@ -19,7 +19,7 @@ from support.mosquitto import Mosquitto, needs_mosquitto
 from support.mqtt import until, watching
 from support.traces import slices, traces, traces_in
 
-pytestmark = needs_mosquitto
+pytestmark = [*needs_mosquitto, pytest.mark.slow]
 
 ZOE, BENNO = "Zoë Unforgettable", "Benno Unmistakable"
 WORDS = ("Unforgettable", "Zoë Unforgettable", "zoe-unforgettable")

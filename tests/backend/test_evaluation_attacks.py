@@ -54,6 +54,8 @@ from support import engines
 from support.faces import pictures, require_data
 from support.here import Here, draw_picture, move_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:

@@ -25,6 +25,8 @@ from support.gallery import CONTRACT, fill, make_face, make_person, make_templat
 from support.mqtt import make_event
 from support.remembered import explain
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 
 

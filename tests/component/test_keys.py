@@ -60,6 +60,14 @@ async def test_a_backend_gets_its_key_and_gets_it_again(hass: HomeAssistant, wai
     await hass.async_add_executor_job(waiting.stop)
     await hass.async_add_executor_job(waiting.start)
     await hass.async_add_executor_job(waiting.until_open)
+
+    # Another address leaves the key where it is.
+    result = await entry.start_reconfigure_flow(hass)
+    values = {"url": f"http://127.0.0.1:{waiting.port}", "token": "", "verify_ssl": True}
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], values)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
+    await hass.async_block_till_done()
+    assert entry.data[CONF_KEY] == key
     await hass.config_entries.async_unload(entry.entry_id)
 
 

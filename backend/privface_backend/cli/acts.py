@@ -59,6 +59,7 @@ NO_ACTS: Final = frozenset(
         "evaluate household",
         "evaluate pairs",
         "evaluate clips",
+        "evaluate attack",
         "evaluate clear-cache",
         "models list",
         "models fetch",

@@ -79,7 +79,8 @@ class Box:
 
     def overlap(self, other: Box) -> float:
         """Intersection over union, 0 to 1."""
-        common = self.intersection(other).area
+        # Of a box that is next to nothing, rounding makes a larger one.
+        common = min(self.intersection(other).area, self.area, other.area)
         union = self.area + other.area - common
         return common / union if union > 0 else 0.0
 
