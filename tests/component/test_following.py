@@ -2,12 +2,13 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from homeassistant.core import HomeAssistant
 
-from custom_components.privface.api import Advice, Camera, FrameAnswer, FrameCard, Snapshot
+from custom_components.privface.api import Advice, Camera, FrameAnswer, FrameCard, PrivFaceClient, Snapshot
 from custom_components.privface.const import CONF_ADAPTIVE, CONF_LEAST, CONF_METHOD, CONF_MOST, CONF_PARAMETER
 from custom_components.privface.looks import CameraLooks
 from support.backend_process import ADA, BackendProcess, DrawnPictures
@@ -24,7 +25,8 @@ async def make_home(
     token = await hass.async_add_executor_job(backend.create_token)
     (camera,) = await add_cameras(hass, "door")
     home = await set_up(hass, backend, token.text, camera_subentry("Front door", "camera.door", **FOLLOWING | data))
-    client, cards = home.entry.runtime_data.coordinator.client, list[FrameCard]()
+    client: PrivFaceClient = home.entry.runtime_data.coordinator.client
+    cards: list[FrameCard] = []
     send = client.send_frame
 
     async def record(name: str, picture: bytes, card: FrameCard) -> FrameAnswer:
@@ -55,6 +57,11 @@ def advise(kernel: Any) -> Advice:
     return Advice(kernel=kernel, target=0.03, faces=20, widths=(1, 2, 3), relative=(1, 2, 3))
 
 
+def is_used(looks: CameraLooks, parameter: int) -> bool:
+    """Whether pictures are anonymized so now."""
+    return looks.strength.parameter == parameter
+
+
 async def test_it_follows_a_real_backend_within_its_limits(
     hass: HomeAssistant, own_backend: BackendProcess, pictures: DrawnPictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +76,7 @@ async def test_it_follows_a_real_backend_within_its_limits(
         assert kernel is not None
         expected = min(41, max(9, kernel))
         assert least <= expected <= most
-        await wait_until(lambda wanted=expected: looks.strength.parameter == wanted)
+        await wait_until(partial(is_used, looks, expected))
         await home.press()
         assert cards[-1].privacy.parameter == expected
         assert home.state("sensor", home.camera(), "strength").state == str(expected)

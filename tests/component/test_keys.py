@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
+from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -26,6 +26,11 @@ def waiting(backend_python: Path, tmp_path: Path) -> Iterator[WaitingBackend]:
         backend.close()
 
 
+def state_of(entry: ConfigEntry) -> ConfigEntryState:
+    """Its state now."""
+    return entry.state
+
+
 async def add(hass: HomeAssistant, backend: WaitingBackend) -> Any:
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     values = {"url": f"127.0.0.1:{backend.port}", "token": backend.token, "verify_ssl": True}
@@ -40,7 +45,7 @@ async def test_a_backend_gets_its_key_and_gets_it_again(hass: HomeAssistant, wai
     assert result["type"] is FlowResultType.CREATE_ENTRY, result
     key = result["data"][CONF_KEY]
     entry = result["result"]
-    assert entry.state is ConfigEntryState.LOADED
+    assert state_of(entry) is ConfigEntryState.LOADED
     told = str(await async_get_config_entry_diagnostics(hass, entry))
     assert key not in told
 
@@ -49,11 +54,11 @@ async def test_a_backend_gets_its_key_and_gets_it_again(hass: HomeAssistant, wai
     await hass.async_add_executor_job(waiting.start)
     # The setup meets a locked backend, hands the key over, and is tried again.
     await hass.config_entries.async_setup(entry.entry_id)
-    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert state_of(entry) is ConfigEntryState.SETUP_RETRY
     await hass.async_add_executor_job(waiting.until_open)
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
-    assert entry.state is ConfigEntryState.LOADED
+    assert state_of(entry) is ConfigEntryState.LOADED
     assert entry.data[CONF_KEY] == key
 
     # One that starts again while the entry is loaded is opened by the stream's next attempt.
@@ -89,5 +94,5 @@ async def test_a_locked_backend_whose_key_is_not_here(hass: HomeAssistant, waiti
     entry = MockConfigEntry(domain=DOMAIN, title="PrivFace", unique_id="a-backend", data=data)
     entry.add_to_hass(hass)
     await hass.config_entries.async_setup(entry.entry_id)
-    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert state_of(entry) is ConfigEntryState.SETUP_RETRY
     assert entry.error_reason_translation_key == "locked"
