@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -67,7 +67,8 @@ async def test_a_backend_gets_its_key_and_gets_it_again(hass: HomeAssistant, wai
     await hass.async_add_executor_job(waiting.until_open)
 
     # Another address leaves the key where it is.
-    result = await entry.start_reconfigure_flow(hass)
+    context: Any = {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    result = await hass.config_entries.flow.async_init(DOMAIN, context=context)
     values = {"url": f"http://127.0.0.1:{waiting.port}", "token": "", "verify_ssl": True}
     result = await hass.config_entries.flow.async_configure(result["flow_id"], values)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
