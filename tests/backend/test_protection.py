@@ -181,6 +181,22 @@ def test_a_file_that_holds_no_key_is_left_alone(tmp_path: Path, content: bytes) 
     assert path.read_bytes() == content
 
 
+def test_a_file_keeps_the_keys_of_others(tmp_path: Path) -> None:
+    other = MasterKey.generate()
+    path = tmp_path / "master.key"
+    path.write_text(f"{other.to_text()}\n{MASTER.to_text()}\n")
+    store = KeyFile(path)
+    successor = store.successor(MASTER.id)
+    assert store.retire(MASTER.id)
+    assert (store.find(other.id), store.find(successor.id), store.find(MASTER.id)) == (other, successor, None)
+
+
+def test_a_key_that_cannot_be_removed_is_not_said_to_be(tmp_path: Path) -> None:
+    store = KeyFolder(tmp_path)
+    (tmp_path / f"{MASTER.id}.key").mkdir()
+    assert not store.retire(MASTER.id)
+
+
 def test_given_keys_are_their_owner_s_to_change() -> None:
     other = MasterKey.generate()
     given_keys = read_given(f"{MASTER.to_text()}\n{other.to_text()}", "the test")

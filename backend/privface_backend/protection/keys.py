@@ -71,8 +71,9 @@ class KeyFolder:
         return self._make()
 
     def retire(self, key_id: str) -> bool:
-        _overwrite(self._path(key_id))
-        return True
+        path = self._path(key_id)
+        _overwrite(path)
+        return not path.exists()
 
     def _make(self) -> MasterKey:
         key = MasterKey.generate()
@@ -103,7 +104,9 @@ class KeyFile:
         return found[-1] if found else self._add(found)
 
     def successor(self, key_id: str) -> MasterKey:
-        return self._add([key for key in _read(self._path) if key.id == key_id])
+        del key_id
+        # Others stay: a backup's, or another database's.
+        return self._add(_read(self._path))
 
     def retire(self, key_id: str) -> bool:
         try:

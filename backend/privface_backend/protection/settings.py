@@ -119,5 +119,12 @@ def open_keys(settings: ProtectionSettings, environment: Mapping[str, str] | Non
         mounted = [(Path(credentials) / CREDENTIAL, f"the systemd credential {CREDENTIAL}")] if credentials else []
         for path, origin in (*mounted, (SECRET, "the Docker secret privface_key")):
             if path.is_file():
-                return read_given(path.read_text(encoding="utf-8", errors="replace"), origin)
+                return read_given(_read_mounted(path, origin), origin)
     return KeyFolder(settings.folder)
+
+
+def _read_mounted(path: Path, origin: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise PrivFaceError(ErrorCode.KEY_MISSING, f"{origin} can't be read: {error.strerror}.") from None
