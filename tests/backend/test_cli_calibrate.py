@@ -20,10 +20,10 @@ WITHOUT_MATPLOTLIB = """
 import sys
 sys.modules["matplotlib"] = None
 from privface_backend.cli import main
-
-pytestmark = pytest.mark.slow
 sys.exit(main())
 """
+
+pytestmark = pytest.mark.slow
 
 
 def draw(path: Path, identity: int, side: int) -> None:
