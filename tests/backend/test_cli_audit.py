@@ -16,13 +16,14 @@ from privface_backend.cli.application import app
 from privface_backend.cli.exits import Exit
 from support.backend import ADA, STRANGER, picture
 from support.cli import NO_BROKER, SYNTHETIC, Home
+from support.here import Here
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     home.configure(SYNTHETIC + NO_BROKER)
     return home
 

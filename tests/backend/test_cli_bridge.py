@@ -16,16 +16,17 @@ from support import backend
 from support.bridge import clear_picture, identify_token, jpeg, publisher, until
 from support.cli import Home
 from support.frigate_server import FrigateServer, make_config
+from support.here import Here
 from support.http_camera import camera
 from support.mosquitto import Mosquitto, needs_mosquitto
 from support.mqtt import watching
 
-pytestmark = needs_mosquitto
+pytestmark = [needs_mosquitto, pytest.mark.slow]
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home(root=tmp_path)
+    return Here(root=tmp_path)
 
 
 async def test_a_picture_goes_from_a_topic_to_an_event(home: Home, tmp_path: Path) -> None:

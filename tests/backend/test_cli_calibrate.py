@@ -15,6 +15,7 @@ import pytest
 from privface_backend.cli.exits import Exit
 from privface_backend.engines.synthetic import draw_face, ground
 from support.cli import NO_BROKER, SYNTHETIC, Home
+from support.here import Here
 
 WITHOUT_MATPLOTLIB = """
 import sys
@@ -36,7 +37,7 @@ def draw(path: Path, identity: int, side: int) -> None:
 @pytest.fixture(scope="module")
 def household(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Ada and Ben with three pictures each, Cleo with one."""
-    home = Home(root=tmp_path_factory.mktemp("home"))
+    home = Here(root=tmp_path_factory.mktemp("home"))
     home.configure(SYNTHETIC + NO_BROKER)
     for name, identity, sides in (("Ada", 1, (120, 140, 160)), ("Ben", 2, (120, 140, 160)), ("Cleo", 5, (140,))):
         for side in sides:
@@ -140,7 +141,7 @@ def test_without_matplotlib_only_the_plot_is_missing(household: Home) -> None:
 
 
 def test_a_household_that_cannot_be_calibrated(tmp_path: Path) -> None:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     home.configure(SYNTHETIC + NO_BROKER)
     empty = home.run("calibrate", "--json")
     assert (empty.code, empty.error["code"]) == (Exit.UNFINISHED, "too_few_faces")

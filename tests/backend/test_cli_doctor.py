@@ -12,13 +12,16 @@ import pytest
 
 from privface_backend.cli.exits import Exit
 from support.cli import NO_BROKER, SYNTHETIC, Ended, Home
+from support.here import Here
 from support.mosquitto import Mosquitto, needs_mosquitto
 from support.ports import free_port
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(root=tmp_path)
+    made = Here(root=tmp_path)
     made.configure(f"{SYNTHETIC}{NO_BROKER}server: {{port: {free_port()}}}\n")
     return made
 

@@ -9,11 +9,14 @@ import pytest
 from privface_backend.cli.exits import Exit
 from support.backend import ADA, BEN, picture
 from support.cli import NO_BROKER, SYNTHETIC, Home
+from support.here import Here
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(root=tmp_path)
+    made = Here(root=tmp_path)
     made.configure(SYNTHETIC + NO_BROKER)
     return made
 

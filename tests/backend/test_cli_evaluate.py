@@ -16,10 +16,12 @@ import pytest
 
 from privface_backend.cli.exits import Exit
 from support import weights
-from support.cli import NO_BROKER
+from support.cli import NO_BROKER, SYNTHETIC
 from support.faces import DATA, require_data
-from support.here import Here, draw_picture, move_in
+from support.here import Here, draw_picture
 from support.videos import encode, scene
+
+pytestmark = pytest.mark.slow
 
 KEYS = {
     "set", "engine", "method", "parameter", "relative", "gallery", "enrolled", "enrolled_pictures", "probes",
@@ -35,8 +37,10 @@ sys.exit(main())
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    yield from move_in(tmp_path, monkeypatch, capsys)
+def home(tmp_path: Path) -> Here:
+    made = Here(root=tmp_path)
+    made.configure(SYNTHETIC + NO_BROKER)
+    return made
 
 
 def write_household(root: Path) -> Path:
@@ -283,9 +287,21 @@ def test_other_methods_take_the_parameters_that_they_can(home: Here) -> None:
     ]  # fmt: skip
 
 
+def test_the_noise_of_the_settings_is_what_is_measured(home: Here) -> None:
+    """A lot, hardly any, and a lot again, which what was kept of the second doesn't answer."""
+    manifest = write_household(home.root)
+    wanted = ("household", "--manifest", manifest, "--method", "pixelate+noise", "--parameter", "2")
+    runs = []
+    for epsilon in (0.1, 1000, 0.1):
+        home.configure(SYNTHETIC + NO_BROKER + f"privacy: {{epsilon: {epsilon}}}\n")
+        runs += runs_of(home, *wanted)
+    assert runs[0] == runs[2]
+    assert runs[1]["rank1"] == pytest.approx(6 / 7, abs=1e-5)
+    assert runs[0]["rank1"] < runs[1]["rank1"]
+
+
 @pytest.mark.faces
 @pytest.mark.weights
-@pytest.mark.slow
 def test_real_people(home: Here) -> None:
     """Blurred with k = 17, four people are still told from ten strangers, from a gallery of either kind."""
     weights.real()

@@ -11,12 +11,13 @@ import pytest
 
 from privface_backend.cli.exits import Exit
 from support import weights
-from support.cli import NO_BROKER, Home
+from support.cli import NO_BROKER
 from support.faces import DATA, require_data
+from support.here import Here
 
 pytestmark = [pytest.mark.faces, pytest.mark.weights, pytest.mark.slow]
 
-PROBES = 40
+PROBES = 20
 
 
 def manifest(household: str) -> Mapping[str, Sequence[Mapping[str, str]]]:
@@ -30,7 +31,7 @@ def manifest(household: str) -> Mapping[str, Sequence[Mapping[str, str]]]:
 @pytest.mark.parametrize("household", ["lfw_public_figures", "caltech_ordinary_people"])
 def test_a_household(tmp_path: Path, household: str) -> None:
     weights.real()
-    home = Home(root=tmp_path, variables={"PRIVFACE_MODELS_DIR": str(weights.ROOT)})
+    home = Here(root=tmp_path, variables={"PRIVFACE_MODELS_DIR": str(weights.ROOT)})
     home.configure(NO_BROKER)
     pictures = manifest(household)
     for row in pictures["enrol"]:

@@ -12,6 +12,9 @@ from privface_backend.cli.exits import Exit
 from support.backend import ADA, BEN, STRANGER, picture, pixels, video
 from support.cli import NO_BROKER, SYNTHETIC, Home
 from support.faces import require_data
+from support.here import Here
+
+pytestmark = pytest.mark.slow
 
 KEYS = {"file", "frame", "faces", "privacy", "engine", "latency_ms"}
 FACE_KEYS = {"box", "outcome", "person", "score", "threshold", "reason"}
@@ -21,7 +24,7 @@ PRIVACY_KEYS = {"method", "parameter", "relative", "applied_by"}
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home where Ada and Ben are enrolled, with pictures."""
-    made = Home(root=tmp_path_factory.mktemp("home"))
+    made = Here(root=tmp_path_factory.mktemp("home"))
     made.configure(SYNTHETIC + NO_BROKER)
     for name, identity in (("Ada", ADA), ("Ben", BEN)):
         (made.root / "people" / name).mkdir(parents=True)
@@ -73,7 +76,7 @@ def test_a_privacy_parameter_that_does_not_fit(home: Home, value: str) -> None:
 
 
 def test_a_wrong_parameter_is_refused_before_any_weights_are_fetched(tmp_path: Path) -> None:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     home.configure("")
     done = home.run("identify", "a.jpg", "--privacy", "8", "--json")
     assert (done.code, done.error["code"]) == (Exit.USAGE, "bad_privacy_parameter")

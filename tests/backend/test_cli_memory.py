@@ -20,8 +20,11 @@ from privface_backend.storage.database import Database
 from privface_backend.storage.events import EventLog
 from support.cli import NO_BROKER, SYNTHETIC, Home
 from support.gallery import make_person, make_stranger, make_visit
+from support.here import Here
 from support.mqtt import make_event
 from support.remembered import explain
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class Disk:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(root=tmp_path)
+    made = Here(root=tmp_path)
     made.configure(SYNTHETIC + NO_BROKER)
     return made
 

@@ -14,6 +14,7 @@ from support.backend import ADA, BEN, picture
 from support.backend_process import SYNTHETIC, BackendProcess
 from support.cli import SYNTHETIC as SYNTHETIC_ENGINES
 from support.cli import Home
+from support.here import Here
 from support.reverse_proxy import RecordingProxy
 from support.sealed import KEY, OTHER_KEY, pictures_in
 
@@ -29,7 +30,7 @@ def backend(tmp_path: Path) -> Iterator[BackendProcess]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(root=tmp_path / "home", variables={"PRIVFACE_SEALED__KEY": KEY.to_text()})
+    made = Here(root=tmp_path / "home", variables={"PRIVFACE_SEALED__KEY": KEY.to_text()})
     made.root.mkdir()
     made.configure(SYNTHETIC_ENGINES)
     for name, identity in (("ada-1.png", ADA), ("ben.png", BEN)):
@@ -74,7 +75,7 @@ def test_another_key_is_refused_and_a_restart_changes_nothing(home: Home, backen
 
 
 def test_a_key_is_made_shown_by_its_id_and_kept_to_its_owner(tmp_path: Path) -> None:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     home.configure(f"sealed: {{key_file: '{tmp_path}/keys/mine.key'}}\n")
     first = home.run("seal", "key", "--json")
     assert first.code == Exit.OK, first.err

@@ -24,11 +24,14 @@ from privface_backend.storage.database import Database
 from support import http_camera
 from support.backend import ADA, BEN, encode, pixels
 from support.cli import NO_BROKER, SYNTHETIC, Home
+from support.here import Here
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(root=tmp_path)
+    made = Here(root=tmp_path)
     made.configure(SYNTHETIC + NO_BROKER)
     return made
 

@@ -16,6 +16,8 @@ from support.backend import ADA, STRANGER, form, picture
 from support.cli import NO_BROKER, SYNTHETIC, Child, Home
 from support.mosquitto import Mosquitto, needs_mosquitto
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:

@@ -14,7 +14,8 @@ from privface_backend.cli.exits import Exit
 from privface_backend.protocol import Scope
 from privface_backend.settings_sections import DropInSettings, EnrollmentSettings
 from support.backend import ADA, BEN, STRANGER, Api, form, picture, running
-from support.cli import NO_BROKER, SYNTHETIC, Home
+from support.cli import NO_BROKER, SYNTHETIC
+from support.here import Here
 from support.remembered import add_stranger
 
 ONE = "/api/v1/people/{person}"
@@ -146,7 +147,7 @@ async def test_the_receipt_can_be_asked_for_later(tmp_path: Path) -> None:
 
 
 def test_the_commands(tmp_path: Path) -> None:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     home.configure(SYNTHETIC + NO_BROKER)
     assert home.run("people", "add", "Ada", "--consent", "2026-11-01", "--note", "on paper").code == Exit.OK
     assert home.run("people", "consent", "Ada").out == "Ada agreed on 2026-11-01: on paper\n"

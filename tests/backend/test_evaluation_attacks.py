@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +51,18 @@ from privface_backend.plugins.spec import EngineKind
 from privface_backend.protection.matrix import orthonormal
 from privface_backend.protocol import ErrorCode
 from support import engines
+from support.cli import NO_BROKER, SYNTHETIC
 from support.faces import pictures, require_data
-from support.here import Here, draw_picture, move_in
+from support.here import Here, draw_picture
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    yield from move_in(tmp_path, monkeypatch, capsys)
+def home(tmp_path: Path) -> Here:
+    made = Here(root=tmp_path)
+    made.configure(SYNTHETIC + NO_BROKER)
+    return made
 
 
 def peak_ratio(one: Pixels, other: Pixels) -> float:

@@ -28,6 +28,8 @@ from support.frigate_server import FrigateServer
 from support.mqtt import until
 from support.weights import real
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO = "1607123950.475377-mxkls1", "1607123951.475377-mxkls2"
 # Long enough for nothing to be decided by time alone.
 PATIENT = DecisionSettings(settle_seconds=60, gap_seconds=120)

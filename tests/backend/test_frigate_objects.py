@@ -16,6 +16,8 @@ from privface_backend.frigate.clock import ForeignClock
 from privface_backend.frigate.objects import MOST_OBJECTS, Followed, LiveObject, Look, Objects
 from privface_backend.frigate.payloads import EventType, ObjectEvent, TrackedObject
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 ALL = Followed(cameras={})
 SEEN = TrackedObject(id="1", camera="door", label="person", has_snapshot=True, snapshot_time=1.0, frame_time=1.0)

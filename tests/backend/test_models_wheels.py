@@ -24,6 +24,8 @@ from privface_backend.models.wheels import PackageIndex, WheelAddress
 from privface_backend.protocol import ErrorCode
 from support.fileserver import FileServer, server
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["server"]  # a fixture
 
 CONTENT = random.Random(2).randbytes(300_000)  # noqa: S311  # any bytes will do

@@ -20,6 +20,8 @@ from privface_backend.pipeline.visits import MOST_VISITS, VisitTiming
 from privface_backend.protocol import FrameCard, Outcome, Reason
 from support.visits import Shown, Street, at, axis, judgement, make_ranking, towards
 
+pytestmark = pytest.mark.slow
+
 ADA, BEN, EVE = axis(0), axis(1), axis(2)
 PEOPLE = {"ada": ADA, "ben": BEN}
 

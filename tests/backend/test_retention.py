@@ -19,8 +19,9 @@ from privface_backend.protocol import Event, Outcome
 from privface_backend.storage.database import Database
 from privface_backend.storage.events import EventLog
 from privface_backend.storage.retention import Retention
-from support.cli import NO_BROKER, SYNTHETIC, Home
+from support.cli import NO_BROKER, SYNTHETIC
 from support.gallery import OpenGallery, make_stranger, make_visit, open_gallery
+from support.here import Here
 from support.keys import KEYS
 from support.mqtt import make_event, until
 from support.traces import traces_in
@@ -184,7 +185,7 @@ async def test_the_loop_purges_at_once_and_says_once_that_it_doubts_the_clock(
 
 
 def test_the_command(tmp_path: Path) -> None:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     home.configure(SYNTHETIC + NO_BROKER + "retention: {event_days: 30, unknown_days: 7}\n")
     database = Database(home.data / "privface.db", KeyFolder(default_folder()))
     now = datetime.now(UTC)

@@ -31,6 +31,8 @@ from support.recording import RecordingRegistry
 from support.rtsp import rtsp_server
 from support.videos import cut, decode, encode
 
+pytestmark = pytest.mark.slow
+
 ID = "33466553786f48cb72faad7b2fb9d0952c97"
 TAIL = f"{ID}/NSSD/2023061906001633466553786f48cb72faad7b2fb9d0952c97"
 

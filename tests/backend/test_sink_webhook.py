@@ -30,9 +30,12 @@ from privface_backend.webhooks.messages import trial_message
 from privface_backend.webhooks.signing import sign
 from support.backend import ADA, STRANGER, picture, running, until
 from support.cli import NO_BROKER, SYNTHETIC, Home
+from support.here import Here
 from support.hooks import Receiver, receiving
 from support.mqtt import make_event
 from support.ports import free_port
+
+pytestmark = pytest.mark.slow
 
 SECRET = "a-secret-of-the-house"
 FAST = Backoff(first=0.01, ceiling=0.05, fraction=lambda: 1.0)
@@ -321,7 +324,7 @@ def configure(home: Home, url: str) -> None:
 
 
 async def test_the_command_sends_a_test_and_shows_the_answer(receiver: Receiver, tmp_path: Path) -> None:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     configure(home, receiver.url)
     receiver.answers += [web.Response(text="thank you\x1b[31m"), 500]
     done = await asyncio.to_thread(home.run, "webhook", "test", "1")
@@ -340,7 +343,7 @@ async def test_the_command_sends_a_test_and_shows_the_answer(receiver: Receiver,
 
 
 def test_the_command_where_nobody_is(tmp_path: Path) -> None:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     configure(home, f"http://127.0.0.1:{free_port()}/x")
     assert home.run("webhook", "test").code == Exit.NETWORK
     assert home.run("webhook", "test", "2").code == Exit.USAGE
@@ -349,7 +352,7 @@ def test_the_command_where_nobody_is(tmp_path: Path) -> None:
 
 
 async def test_the_doctor_looks_without_sending(receiver: Receiver, tmp_path: Path) -> None:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     configure(home, receiver.url)
     done = await asyncio.to_thread(home.run, "doctor")
     assert f"[ ok ] webhook 1: http://127.0.0.1:{receiver.port} answers; privface webhook test 1" in done.out
@@ -376,7 +379,7 @@ def test_the_doctor_knows_what_leaves_home_unencrypted(url: str, leaves: bool) -
 
 
 async def test_the_doctor_looks_at_the_dht(tmp_path: Path) -> None:
-    home = Home(root=tmp_path)
+    home = Here(root=tmp_path)
     async with receiving() as node:
         home.configure(f"{SYNTHETIC}{NO_BROKER}dht: {{enabled: true, url: 'ws://127.0.0.1:{node.port}/ws'}}\n")
         done = await asyncio.to_thread(home.run, "doctor")

@@ -37,6 +37,8 @@ from support.keys import KEYS
 from support.mqtt import make_event
 from support.remembered import explain
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent.parent
 
 

@@ -1,51 +1,83 @@
-"""``privface`` in the test's own process, with synthetic engines: the engines' imports take longer than these tests."""
+"""``privface`` in the test's own process: a process of its own imports for longer than most of its commands take."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 
 from privface_backend.cli import main
-from support.cli import NO_BROKER, SYNTHETIC, Ended, Home
+from support.cli import Ended, Home
 from support.videos import scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here(Home):
-    """Runs commands in this process: the engines' imports take longer than all that these tests do."""
-
-    captured: pytest.CaptureFixture[str]
+    """Runs commands in this process, of tests that have no event loop; what ``start`` starts is a process still."""
 
     def run(self, *arguments: str | Path, stdin: str = "", **variables: str) -> Ended:
-        assert not stdin
-        assert not variables
-        self.captured.readouterr()
-        code = main(list(map(str, arguments)))
-        out, err = self.captured.readouterr()
-        return Ended(code=code, out=out, err=err)
+        out, err = _stream(), _stream()
+        with (
+            _environment({**self.environment, **variables}),
+            contextlib.chdir(self.root),
+            _input(stdin),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            _logging_apart(),
+        ):
+            code = main(list(map(str, arguments)))
+        return Ended(code=code, out=_text(out), err=_text(err))
 
 
-def move_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    """A fixture's whole: a home directory in which commands run, and what they change of the process put back."""
-    made = Here(root=tmp_path, captured=capsys)
-    made.configure(SYNTHETIC + NO_BROKER)
-    for name in [name for name in os.environ if name.startswith("PRIVFACE_")]:
-        monkeypatch.delenv(name)
-    for name in ("HOME", "PRIVFACE_CONFIG", "PRIVFACE_DATA_DIR"):
-        monkeypatch.setenv(name, made.environment[name])
-    monkeypatch.chdir(tmp_path)
+def _stream() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _input(text: str) -> Iterator[None]:
+    before, sys.stdin = sys.stdin, io.StringIO(text)
+    try:
+        yield
+    finally:
+        sys.stdin = before
+
+
+@contextlib.contextmanager
+def _logging_apart() -> Iterator[None]:
+    """As in a process in which nobody has set up any logging yet."""
     root = logging.getLogger()
-    before = (list(root.handlers), root.level)
-    yield made
-    root.handlers[:], _ = before
-    root.setLevel(before[1])
+    handlers, level = list(root.handlers), root.level
+    root.handlers.clear()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def draw_picture(path: Path, identity: int, seed: int = 0) -> str:

@@ -24,6 +24,7 @@ from privface_backend.cli.session import open_session
 from privface_backend.core import load_engines, needed_weights
 from privface_backend.domain.decision import DecisionRules, Naming
 from privface_backend.domain.matching import Template
+from privface_backend.domain.privacy import Noise
 from privface_backend.domain.quality import QualityBar
 from privface_backend.errors import PrivFaceError
 from privface_backend.evaluation import CACHE_FOLDER
@@ -164,7 +165,9 @@ def benches(call: Invocation, choice: Choice, refusals: Refusals) -> Iterator[Be
         settings = with_engine(call.settings, name)
         weights = WeightsStore(settings.models_dir)
         asyncio.run(fetch_weights(weights, needed_weights(settings.engines, registry)))
-        yield _bench(settings, load_engines(settings.engines, weights, registry), choice, refusals)
+        engines = load_engines(settings.engines, weights, registry)
+        noise = Noise.of(settings.privacy.epsilon, settings.privacy.sensitivity)
+        yield _bench(settings, engines.with_noise(noise), choice, refusals)
 
 
 def _bench(settings: Settings, engines: Engines, choice: Choice, refusals: Refusals) -> Bench:

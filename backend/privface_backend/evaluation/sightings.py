@@ -28,6 +28,7 @@ from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enro
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
 from privface_backend.pipeline.process import ObservedFace, Process, Stopwatch
 from privface_backend.pipeline.versions import Version, enroll_versions
+from privface_backend.plugins.ports import NoisyAnonymizer
 from privface_backend.protocol import AppliedBy, ErrorCode, Privacy, Reason
 
 _ANY: Final = float("inf")
@@ -140,7 +141,7 @@ class Looker:
             PrivFaceError: what ``decode_picture`` and ``Process.anonymize`` raise.
         """
         how = ":smooth" if self.process.smooths(privacy) else ""
-        key = self.key("look", f"{privacy.method}:{privacy.parameter}{how}", picture.digest)
+        key = self.key("look", self.describe(privacy) + how, picture.digest)
         entry = self.cache.get(key)
         if entry is None:
             entry = pack_sightings(self._look(picture, privacy))
@@ -200,6 +201,14 @@ class Looker:
             for kernel in SENT_KERNELS
         ]
         return enroll_versions(self.process, versions, choice=FaceChoice(largest=True), bar=OPEN_ENROLLMENT).face
+
+    def describe(self, privacy: Privacy) -> str:
+        """What a picture is anonymized with, as part of a key."""
+        anonymizer = self.process.engines.anonymizer(privacy.method)
+        words = f"{privacy.method}:{privacy.parameter}"
+        if isinstance(anonymizer, NoisyAnonymizer):
+            words += f":{anonymizer.noise.epsilon}:{anonymizer.noise.sensitivity}"
+        return words
 
     def key(self, *parts: str) -> str:
         """A key of the cache."""

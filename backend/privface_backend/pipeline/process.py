@@ -15,13 +15,21 @@ from privface_backend.domain.faces import DetectedFace, Vector
 from privface_backend.domain.frames import WORKING_SIZE, AnonymizedFrame, Pixels
 from privface_backend.domain.geometry import Size
 from privface_backend.domain.matching import Contract
-from privface_backend.domain.privacy import CLEAR, PrivacyLevel, base_method
+from privface_backend.domain.privacy import CLEAR, Noise, PrivacyLevel, base_method
 from privface_backend.domain.quality import FaceQuality, QualityBar, turn, weigh
 from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.anonymizing import anonymize, with_noise
 from privface_backend.pipeline.claims.check import check_claim
 from privface_backend.pipeline.sharpness import measure_light, relative_sharpness
-from privface_backend.plugins.ports import Aligner, Anonymizer, CropTemplate, Detector, MosaicAnonymizer, Recognizer
+from privface_backend.plugins.ports import (
+    Aligner,
+    Anonymizer,
+    CropTemplate,
+    Detector,
+    MosaicAnonymizer,
+    NoisyAnonymizer,
+    Recognizer,
+)
 from privface_backend.protocol import AppliedBy, EngineNames, ErrorCode, Privacy, Reason
 
 _TRUSTED: Final = frozenset({AppliedBy.CLIENT, AppliedBy.BRIDGE})
@@ -88,6 +96,14 @@ class Engines:
             dimension=identity.dimension,
             alignment=f"{self.aligner.name}/{self.detector.landmarks.value}/{self.recognizer.template.name}",
         )
+
+    def with_noise(self, noise: Noise) -> Engines:
+        """The same, with anonymizers that add this noise where no card or setting says another."""
+        anonymizers = {
+            name: one.with_noise(noise) if isinstance(one, NoisyAnonymizer) else one
+            for name, one in self.anonymizers.items()
+        }
+        return replace(self, anonymizers=anonymizers)
 
     def anonymizer(self, method: str) -> Anonymizer:
         """The anonymizer called ``method``.

@@ -133,7 +133,7 @@ class Observer:
         """What ``see`` makes of the frame, or made of it before."""
         try:
             opened = self.looker.open(shot.path)
-            key = self.looker.key("attack", f"{privacy.method}:{privacy.parameter}", how, opened.digest)
+            key = self.looker.key("attack", self.looker.describe(privacy), how, opened.digest)
             entry = self.looker.cache.get(key)
             if entry is None:
                 seen = see(self._transmit(self._anonymize(opened, privacy)))
