@@ -149,6 +149,7 @@ async def test_a_bridge_seals_one_camera_while_another_sends_pictures(tmp_path: 
             there = ("--url", proxy.url, "--token", run["token"])
             done = await asyncio.to_thread(user.run, "seal", "enroll", picture_file, "--person", "Ada", *there)
             assert done.code == Exit.OK, done.out + done.err
+            assert "takes other cameras' pictures" in done.err
             with user.start("bridge", PRIVFACE_BRIDGE__TOKEN=run["token"]) as child:
                 child.read_until(lambda out, _: "no picture leaves" in out)
                 async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {run['token']}"}) as session:
