@@ -14,8 +14,9 @@ import requests
 
 from privface_backend.errors import PrivFaceError
 from privface_backend.models import wheels
-from privface_backend.models.downloads import SourceError, open_session
+from privface_backend.models.downloads import open_session
 from privface_backend.models.fetching import Fetcher
+from privface_backend.models.sources import SourceError
 from privface_backend.models.store import WeightsStore
 from privface_backend.models.table import TABLE
 from privface_backend.models.weights import Commercial, WeightsFile, WheelMember

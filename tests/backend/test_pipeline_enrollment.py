@@ -15,6 +15,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll, measure_sharpness
 from privface_backend.pipeline.process import Process
+from privface_backend.plugins.ports import MosaicAnonymizer
 from privface_backend.protocol import AppliedBy, ErrorCode, Privacy
 from support.backend import ADA, BEN, pixels
 from support.process import make_process, recording
@@ -80,12 +81,15 @@ def test_each_rung_is_made_of_the_picture_blurred_that_much() -> None:
 @pytest.mark.parametrize("sender", [AppliedBy.CLIENT, AppliedBy.BRIDGE])
 @pytest.mark.parametrize(("method", "parameter"), [("gaussian", 17), ("pixelate", 8)])
 def test_an_anonymized_picture_gives_the_template_of_its_level(sender: AppliedBy, method: str, parameter: int) -> None:
-    process = make_process()
+    process, _, recognizer = recording(make_process())
     anonymizer = process.engines.anonymizer(method)
     frame = anonymizer.apply(pixels(ADA), parameter)
-    found = process.engines.detector.detect(frame)[0]
+    shown = anonymizer.smooth(frame, parameter) if isinstance(anonymizer, MosaicAnonymizer) else frame
+    found = process.engines.detector.detect(shown)[0]
     claimed = Privacy(method=method, parameter=parameter, applied_by=sender)
     ((level, _),) = enrolled(frame, process=process, claimed=claimed).vectors
+    (crop,) = recognizer.shown
+    assert (process.engines.aligner.align(shown, found, process.template) == crop).all()
     assert level.method == method
     assert level.relative == pytest.approx(anonymizer.sigma(parameter) / found.width)
 

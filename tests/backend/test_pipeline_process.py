@@ -20,7 +20,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.index import GallerySnapshot
 from privface_backend.pipeline.identification import Judgement, judge
 from privface_backend.pipeline.process import Look, Process, Stopwatch
-from privface_backend.plugins.ports import Anonymizer
+from privface_backend.plugins.ports import Anonymizer, MosaicAnonymizer
 from privface_backend.protocol import AppliedBy, ErrorCode, Outcome, Privacy, Reason
 from support.backend import ADA, BEN, STRANGER, pixels
 from support.decisions import make_model
@@ -63,6 +63,24 @@ def test_the_engines_see_blurred_pixels_only(claimed: Privacy | None) -> None:
     assert [shown.tobytes() for shown in detector.shown] == [blurred.tobytes()]
     crops = [process.engines.aligner.align(blurred, seen.face, process.template) for seen in look.faces]
     assert [crop.tobytes() for crop in recognizer.shown] == [crop.tobytes() for crop in crops]
+
+
+@pytest.mark.parametrize("sender", [None, AppliedBy.CLIENT])
+def test_the_engines_see_a_mosaic_without_the_edges_of_its_cells(sender: AppliedBy | None) -> None:
+    process, detector, recognizer = recording(make_process())
+    mosaic = process.engines.anonymizer("pixelate")
+    assert isinstance(mosaic, MosaicAnonymizer)
+    resized = np.asarray(cv2.resize(large(), (640, 360), interpolation=cv2.INTER_AREA), np.uint8)
+    cells = mosaic.apply(resized, 6)
+    claimed = Privacy(method="pixelate", parameter=6, applied_by=sender or AppliedBy.BACKEND)
+    done = process.anonymize(large() if sender is None else cells, claimed, DEFAULT, Stopwatch())
+    np.testing.assert_array_equal(done.pixels, cells)
+    look = process.look(done, Stopwatch())
+    smooth = mosaic.smooth(cells, 6)
+    assert [shown.tobytes() for shown in detector.shown] == [smooth.tobytes()]
+    crops = [process.engines.aligner.align(smooth, seen.face, process.template) for seen in look.faces]
+    assert [crop.tobytes() for crop in recognizer.shown] == [crop.tobytes() for crop in crops]
+    assert [seen.level.method for seen in look.faces] == ["pixelate"] * 2
 
 
 @pytest.mark.parametrize("sender", [AppliedBy.CLIENT, AppliedBy.BRIDGE])

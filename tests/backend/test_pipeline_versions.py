@@ -15,6 +15,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice
 from privface_backend.pipeline.process import Process
 from privface_backend.pipeline.versions import RepresentedVersions, Version, enroll_versions
+from privface_backend.plugins.ports import MosaicAnonymizer
 from privface_backend.protocol import AppliedBy, ErrorCode, Privacy
 from support.backend import ADA, BEN, pixels
 from support.process import make_process, recording
@@ -80,11 +81,13 @@ def test_the_face_of_the_sharpest_version_aligns_all(order: Sequence[int]) -> No
 
 def test_the_sharpest_is_that_of_the_smallest_sigma_whatever_the_method() -> None:
     process, detector, _ = recording(make_process())
-    cells = process.engines.anonymizer("pixelate").apply(pixels(ADA), 4)
-    assert process.engines.anonymizer("pixelate").sigma(4) < process.engines.anonymizer("gaussian").sigma(25)
+    mosaic = process.engines.anonymizer("pixelate")
+    assert isinstance(mosaic, MosaicAnonymizer)
+    cells = mosaic.apply(pixels(ADA), 4)
+    assert mosaic.sigma(4) < process.engines.anonymizer("gaussian").sigma(25)
     done = enrolled([version(blurred(25), sent(25)), version(cells, sent(4, "pixelate"))], process)
     [looked_at] = detector.shown
-    assert (looked_at == cells).all()
+    assert (looked_at == mosaic.smooth(cells, 4)).all()
     assert [level.method for level, _ in done.face.vectors] == ["pixelate", "gaussian"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from privface_backend.domain.frames import Pixels
 from privface_backend.engines.anonymizers.background import FLAT
 from privface_backend.errors import PrivFaceError
-from privface_backend.plugins.ports import Anonymizer, FaceKeeper, NoisyAnonymizer
+from privface_backend.plugins.ports import Anonymizer, FaceKeeper, MosaicAnonymizer, NoisyAnonymizer
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode
 from support.engines import all_names, engine, names
@@ -160,3 +160,26 @@ def test_leaves_an_even_picture_as_it_is(anonymizer: Anonymizer) -> None:
                 assert (done != expected).any() or parameter > 20
             else:
                 np.testing.assert_array_equal(done, expected)
+
+
+@pytest.mark.parametrize("height", [1, 33, 240])
+@pytest.mark.parametrize("name", [name for name in names(EngineKind.ANONYMIZER) if "pixelate" in name])
+def test_a_mosaic_can_be_shown_without_its_edges(name: str, height: int) -> None:
+    """Nothing is put in: no step is larger than before, and what is even stays so."""
+    anonymizer = named(name)
+    assert isinstance(anonymizer, MosaicAnonymizer)
+    pixels = picture(height, 2 * height)
+    for parameter in (1, 2, 5, 8, 30):
+        seen = anonymizer.apply(pixels, parameter)
+        before = seen.copy()
+        smooth = anonymizer.smooth(seen, parameter)
+        np.testing.assert_array_equal(seen, before)
+        assert smooth.shape == seen.shape
+        assert smooth.dtype == np.uint8
+        assert not np.shares_memory(smooth, seen)
+        if parameter == 1 or min(seen.shape[:2]) == 1:
+            continue
+        inner = np.abs(np.diff(smooth.astype(np.int16), axis=1))
+        assert inner.max() <= np.abs(np.diff(seen.astype(np.int16), axis=1)).max()
+    even = np.full((height, height, 3), 77, np.uint8)
+    np.testing.assert_array_equal(anonymizer.smooth(even, 8), even)

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from privface_backend.errors import PrivFaceError
-from privface_backend.models.fetching import digest_file
+from privface_backend.models.digests import digest_file
 from privface_backend.models.store import WeightsStore
 from privface_backend.models.table import TABLE
 from privface_backend.models.weights import Status

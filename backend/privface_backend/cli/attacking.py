@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import typer
-from rich.console import Console
-
 from privface_backend.bridge.jpeg import encode_picture
 from privface_backend.cli.evaluate import Choice
-from privface_backend.cli.evaluation import WIDE, Refusals, benches, write_document
-from privface_backend.cli.exits import Exit
+from privface_backend.cli.evaluation import Refusals, benches, prepare, present
 from privface_backend.cli.invocation import Invocation
-from privface_backend.cli.logs import set_up_logging
-from privface_backend.cli.output import complain, progress, say, say_json
+from privface_backend.cli.output import complain, progress
 from privface_backend.errors import PrivFaceError
 from privface_backend.evaluation.attacks.campaign import Plan, Row, attack
 from privface_backend.evaluation.attacks.casting import Cast, cast, read_crowd
@@ -28,7 +22,6 @@ from privface_backend.evaluation.attacks.searching import Counting
 from privface_backend.evaluation.attacks.templates import SEALED, Installations
 from privface_backend.evaluation.intervals import Bootstrap
 from privface_backend.evaluation.manifests import choose_household, read_households
-from privface_backend.evaluation.plots import require_matplotlib
 from privface_backend.pipeline.process import Engines
 from privface_backend.protection.matrix import orthonormal
 
@@ -54,29 +47,21 @@ def run_attack(call: Invocation, which: AttackChoice, choice: Choice) -> None:
     Raises:
         PrivFaceError: what reading the sets and making engines raise; ``bad_privacy_parameter``: no such method.
     """
-    level = call.settings.log.level
-    set_up_logging("warning" if level == "info" else level)
-    if choice.plots is not None:
-        require_matplotlib()
+    prepare(call, choice)
     minutes = _check_learning(which.minutes)
     households = [] if which.manifest is None else choose_household(read_households(which.manifest), which.names)
     casts = cast(households, read_crowd(which.crowd), limit=which.people, seed=choice.seed)
     refusals = Refusals(paths=set())
     findings = sort_rows(list(_attack(call, casts, replace(which, minutes=minutes), choice, refusals)))
     document = document_of(findings, Bootstrap(seed=choice.seed))
-    if choice.output is not None:
-        write_document(choice.output, document)
-    plots = [] if choice.plots is None else draw_findings(findings, choice.plots)
-    if call.json:
-        say_json(document)
-    else:
-        console = Console(width=None if sys.stdout.isatty() else WIDE)
-        for table in tabulate_findings(findings):
-            console.print(table)
-        for path in plots:
-            say(str(path))
-    if refusals.paths:
-        raise typer.Exit(Exit.UNFINISHED)
+    present(
+        call,
+        choice,
+        document,
+        tables=lambda: tabulate_findings(findings),
+        plots=lambda directory: draw_findings(findings, directory),
+    )
+    refusals.conclude()
 
 
 def _check_learning(minutes: float) -> float:

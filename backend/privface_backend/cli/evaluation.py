@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from privface_backend.cli.engines import with_engine
 from privface_backend.cli.evaluate import Choice, HouseholdChoice
@@ -53,7 +54,7 @@ from privface_backend.settings import Settings
 from privface_backend.tasks import fetch_weights
 
 _PARAMETERS = (1, 9, 17, 25, 33)
-WIDE = 240
+_WIDE = 240
 """How many characters a line has that goes to no terminal."""
 
 
@@ -67,6 +68,11 @@ class Refusals:
         if path not in self.paths:
             complain(f"{path}: {explain(error)}")
         self.paths.add(path)
+
+    def conclude(self) -> None:
+        """End the command with 1 where there were some."""
+        if self.paths:
+            raise typer.Exit(Exit.UNFINISHED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,30 +241,54 @@ def _galleries(choice: Choice, allowed: Sequence[GalleryKind], default: GalleryK
 
 def _finish(call: Invocation, choice: Choice, measure: Callable[[Refusals], Iterator[Run]]) -> None:
     """Measure, and show what came of it."""
+    prepare(call, choice)
+    refusals = Refusals(paths=set())
+    runs = list(measure(refusals))
+    document = to_document(runs, Bootstrap(seed=choice.seed))
+    present(call, choice, document, tables=lambda: make_tables(runs), plots=lambda directory: draw(runs, directory))
+    refusals.conclude()
+
+
+def prepare(call: Invocation, choice: Choice) -> None:
+    """Keep the log out of the tables, and find out at once whether plots can be drawn.
+
+    Raises:
+        PrivFaceError: ``engine_missing``.
+    """
     level = call.settings.log.level
     set_up_logging("warning" if level == "info" else level)
     if choice.plots is not None:
         require_matplotlib()
-    refusals = Refusals(paths=set())
-    runs = list(measure(refusals))
-    document = to_document(runs, Bootstrap(seed=choice.seed))
+
+
+def present(
+    call: Invocation,
+    choice: Choice,
+    document: dict[str, Any],
+    *,
+    tables: Callable[[], Iterable[Table]],
+    plots: Callable[[Path], Iterable[Path]],
+) -> None:
+    """Write and show what was measured, as the options ask for it.
+
+    Raises:
+        PrivFaceError: ``storage_failed``.
+    """
     if choice.output is not None:
-        write_document(choice.output, document)
-    plots = [] if choice.plots is None else draw(runs, choice.plots)
+        _write_document(choice.output, document)
+    drawn = [] if choice.plots is None else list(plots(choice.plots))
     if call.json:
         say_json(document)
-    else:
-        # A table that goes to a file or a pipe keeps its lines whole.
-        console = Console(width=None if sys.stdout.isatty() else WIDE)
-        for table in make_tables(runs):
-            console.print(table)
-        for path in plots:
-            say(str(path))
-    if refusals.paths:
-        raise typer.Exit(Exit.UNFINISHED)
+        return
+    # A table that goes to a file or a pipe keeps its lines whole.
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    for table in tables():
+        console.print(table)
+    for path in drawn:
+        say(str(path))
 
 
-def write_document(path: Path, document: dict[str, Any]) -> None:
+def _write_document(path: Path, document: dict[str, Any]) -> None:
     """Raises:
     PrivFaceError: ``storage_failed``.
     """

@@ -139,7 +139,8 @@ class Looker:
         Raises:
             PrivFaceError: what ``decode_picture`` and ``Process.anonymize`` raise.
         """
-        key = self.key("look", f"{privacy.method}:{privacy.parameter}", picture.digest)
+        how = ":smooth" if self.process.smooths(privacy) else ""
+        key = self.key("look", f"{privacy.method}:{privacy.parameter}{how}", picture.digest)
         entry = self.cache.get(key)
         if entry is None:
             entry = pack_sightings(self._look(picture, privacy))

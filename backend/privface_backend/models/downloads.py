@@ -14,6 +14,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 
+from privface_backend.models.sources import SourceError
+
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 20.0
 _ATTEMPTS: Final = 6
@@ -22,10 +24,6 @@ _CHUNK: Final = 1 << 14
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and with how many there will be where that is known."""
-
-
-class SourceError(Exception):
-    """A source did not give the file; the text says why, for people."""
 
 
 class _InterruptedError(Exception):

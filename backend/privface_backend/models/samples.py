@@ -19,8 +19,9 @@ from urllib.parse import urldefrag, urljoin
 import requests
 
 from privface_backend.errors import PrivFaceError
-from privface_backend.models.downloads import CONNECT_SECONDS, READ_SECONDS, SourceError, explain, open_session
-from privface_backend.models.fetching import digest_file
+from privface_backend.models.digests import digest_file
+from privface_backend.models.downloads import CONNECT_SECONDS, READ_SECONDS, explain, open_session
+from privface_backend.models.sources import SourceError
 from privface_backend.models.wheels import PackageIndex, RangesRefusedError, RemoteFile, extract_member
 from privface_backend.protocol import ErrorCode
 

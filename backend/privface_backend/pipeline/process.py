@@ -21,7 +21,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.anonymizing import anonymize, with_noise
 from privface_backend.pipeline.claims.check import check_claim
 from privface_backend.pipeline.sharpness import measure_light, relative_sharpness
-from privface_backend.plugins.ports import Aligner, Anonymizer, CropTemplate, Detector, Recognizer
+from privface_backend.plugins.ports import Aligner, Anonymizer, CropTemplate, Detector, MosaicAnonymizer, Recognizer
 from privface_backend.protocol import AppliedBy, EngineNames, ErrorCode, Privacy, Reason
 
 _TRUSTED: Final = frozenset({AppliedBy.CLIENT, AppliedBy.BRIDGE})
@@ -155,12 +155,28 @@ class Process:
             with nullcontext() if watch is None else watch.stage("check"):
                 check_claim(pixels, claimed.method, claimed.parameter)
 
-    def look(self, frame: AnonymizedFrame, watch: Stopwatch) -> Look:
-        """Find, judge, align and represent all faces of a frame."""
+    def smooths(self, privacy: Privacy) -> bool:
+        """Whether a frame so anonymized is shown to the engines without edges that its method drew."""
+        return isinstance(self.engines.anonymizer(privacy.method), MosaicAnonymizer) and privacy.parameter > 1
+
+    def smooth(self, pixels: Pixels, privacy: Privacy) -> Pixels:
+        """What the engines are shown of an anonymized frame.
+
+        Raises:
+            PrivFaceError: ``bad_privacy_parameter``: there is no such method.
+        """
+        anonymizer = self.engines.anonymizer(privacy.method)
+        return anonymizer.smooth(pixels, privacy.parameter) if isinstance(anonymizer, MosaicAnonymizer) else pixels
+
+    def look(self, frame: AnonymizedFrame, watch: Stopwatch, shown: Pixels | None = None) -> Look:
+        """Find, judge, align and represent all faces of a frame. ``shown``: what the engines are shown of it, of the
+        same shape; None: what ``smooth`` gives."""
         with watch.stage("detect"):
-            found = self.engines.detector.detect(frame.pixels)
+            if shown is None:
+                shown = self.smooth(frame.pixels, frame.privacy)
+            found = self.engines.detector.detect(shown)
         with watch.stage("represent"):
-            judged = [self._judge(frame, face) for face in found]
+            judged = [self._judge(shown, frame.privacy, face) for face in found]
             crops = [crop for *_, reason, crop in judged if reason is Reason.OK and crop is not None]
             vectors = iter(self.engines.recognizer.represent(crops) if crops else ())
         faces = tuple(
@@ -176,12 +192,12 @@ class Process:
         return Look(faces=faces, size=frame.size, privacy=_with_relative(frame.privacy, faces))
 
     def _judge(
-        self, frame: AnonymizedFrame, face: DetectedFace
+        self, shown: Pixels, privacy: Privacy, face: DetectedFace
     ) -> tuple[DetectedFace, PrivacyLevel, FaceQuality, Reason, Pixels | None]:
         """A face with its strength, its quality, whether it can be used, and its crop if one was made."""
-        level = self.level(frame.privacy, face)
+        level = self.level(privacy, face)
         reason = self.bar.judge(face, level.relative)
-        crop = self.engines.aligner.align(frame.pixels, face, self.template) if reason is Reason.OK else None
+        crop = self.engines.aligner.align(shown, face, self.template) if reason is Reason.OK else None
         quality = _measure(face, level, crop)
         if crop is not None:
             reason = self.bar.judge_crop(quality)

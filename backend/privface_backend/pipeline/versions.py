@@ -75,7 +75,7 @@ def enroll_versions(
 def _load(process: Process, version: Version, claimed: Privacy) -> Pixels:
     pixels = version.load()
     process.check_claim(pixels, claimed)
-    return pixels
+    return process.smooth(pixels, claimed)
 
 
 def _check_claims(process: Process, versions: Sequence[Version]) -> tuple[dict[int, Privacy], dict[int, PrivFaceError]]:

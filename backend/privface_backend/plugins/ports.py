@@ -156,6 +156,14 @@ class NoisyAnonymizer(Anonymizer, Protocol):
 
 
 @runtime_checkable
+class MosaicAnonymizer(Anonymizer, Protocol):
+    """One whose pictures have edges of its own, which no camera draws."""
+
+    def smooth(self, pixels: Pixels, parameter: int) -> Pixels:
+        """A new picture of the same shape: one of ``apply``'s without these edges, as engines see faces best."""
+
+
+@runtime_checkable
 class FaceKeeper(Anonymizer, Protocol):
     """One that keeps face regions only: ``apply`` is ``find``, then ``keep``. On any thread."""
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sqlite3
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,30 +14,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
-import filelock
-
 from privface_backend.errors import PrivFaceError
 from privface_backend.protection.keys import KeyStore
 from privface_backend.protection.master import MasterKey
 from privface_backend.protection.protection import Protection
 from privface_backend.protection.sealing import SealBrokenError
 from privface_backend.protocol import ErrorCode
-from privface_backend.storage.failures import damaged, from_os, translated
+from privface_backend.storage.failures import damaged, translated
+from privface_backend.storage.file import BUSY_SECONDS, KEY_ID, connect, create, migrate, opening, put_meta
 from privface_backend.storage.integrity import inspect_file, is_new
-from privface_backend.storage.schema import APPLICATION_ID, MIGRATIONS, SqlValue, sealed
+from privface_backend.storage.schema import MIGRATIONS, SqlValue
 from privface_backend.storage.sealing import Seals, reseal
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOGGER: Final = logging.getLogger(__name__)
-_BUSY_SECONDS: Final = 5.0
-_OPENING_SECONDS: Final = 30.0
-KEY_ID: Final = "key_id"
-"""Among the single values: the id of the master key."""
 KEY_RETIRED: Final = "key_retired"
 """The id of the master key that a rotation is about to remove."""
-_SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
 
 
 class Database:
@@ -55,15 +47,15 @@ class Database:
         self._lock = threading.RLock()
         self._scrub_due = False
         self._scrub_wanted = False
-        with _opening(path), translated(path):
+        with opening(path), translated(path):
             if is_new(path):
-                _create(path, migrations, keys.current())
+                create(path, migrations, keys.current())
             single_values = inspect_file(path, migrations)
             key = _find_key(path, keys, single_values)
-            self._connection = _connect(path)
+            self._connection = connect(path)
             self._seals = Seals(path, Protection(key, single_values["instance_id"]))
             try:
-                _migrate(self._connection, migrations)
+                migrate(self._connection, migrations)
                 if KEY_ID not in single_values:
                     self._seal_all()
                 if KEY_RETIRED in single_values:
@@ -156,7 +148,7 @@ class Database:
             if self._connection.in_transaction:
                 self._scrub_wanted = True
                 return False
-            with self._patience(0 if not patiently else _BUSY_SECONDS):
+            with self._patience(0 if not patiently else BUSY_SECONDS):
                 try:
                     self._connection.execute("VACUUM")
                     busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -174,7 +166,7 @@ class Database:
         try:
             yield
         finally:
-            self._connection.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
+            self._connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
 
     def scrub_if_due(self) -> bool:
         """Scrub again where it had to be put off, without waiting for others. False: put off once more."""
@@ -283,15 +275,6 @@ class StorageThread:
         await self.aclose()
 
 
-def put_meta(connection: sqlite3.Connection, key: str, value: str | bytes) -> None:
-    """Set a single value inside a transaction."""
-    connection.execute(
-        "INSERT INTO meta (key, value, digest) VALUES (?, ?, ?) "
-        "ON CONFLICT (key) DO UPDATE SET value = excluded.value, digest = excluded.digest",
-        sealed("meta", key, value),
-    )
-
-
 def _find_key(path: Path, keys: KeyStore, single_values: Mapping[str, str]) -> MasterKey:
     """The key that a database was sealed with; of one that isn't sealed yet, the one that it will be sealed with.
 
@@ -321,105 +304,3 @@ def _unbroken(path: Path) -> Iterator[None]:
         yield
     except SealBrokenError:
         raise damaged(path, "a sealed value was changed from outside") from None
-
-
-@contextlib.contextmanager
-def _opening(path: Path) -> Iterator[None]:
-    """One process at a time checks, makes or migrates the file."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = filelock.FileLock(path.with_name(path.name + ".lock"), timeout=_OPENING_SECONDS)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise PrivFaceError(
-            ErrorCode.STORAGE_FAILED, f"Another process has been opening the database {path} for too long."
-        ) from error
-    except OSError as error:
-        raise from_os(error, f"Nothing can be written to {path.parent}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=rw",
-        uri=True,
-        timeout=_BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    try:
-        _require_log(connection, path)
-        for pragma in (
-            "PRAGMA synchronous=NORMAL",
-            "PRAGMA foreign_keys=ON",
-            "PRAGMA secure_delete=ON",
-            "PRAGMA trusted_schema=OFF",
-            # No temporary file beside the database gets what a VACUUM or a sort holds.
-            "PRAGMA temp_store=MEMORY",
-            # Kibibytes: what is read often is in the index already.
-            "PRAGMA cache_size=-512",
-        ):
-            connection.execute(pragma).fetchall()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _require_log(connection: sqlite3.Connection, path: Path) -> None:
-    (journal,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-    if journal != "wal":
-        raise PrivFaceError(
-            ErrorCode.STORAGE_FAILED,
-            f"The file system of {path.parent} lacks what a database needs (shared memory); use a local disk.",
-        )
-
-
-def _create(path: Path, migrations: Sequence[str], key: MasterKey) -> None:
-    """Make the file under another name, whole, and then put it in its place."""
-    draft = path.with_name(path.name + ".new")
-    try:
-        _remove(draft)
-        # SQLite gives its log the mode of the database.
-        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with contextlib.closing(_connect(draft)) as connection:
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            _migrate(connection, migrations)
-            put_meta(connection, "instance_id", str(uuid.uuid4()))
-            put_meta(connection, KEY_ID, key.id)
-        draft.replace(path)
-        _flush_directory(path.parent)
-    except OSError as error:
-        raise from_os(error, f"{path} can't be made") from error
-    finally:
-        _remove(draft)
-
-
-def _remove(draft: Path) -> None:
-    for suffix in _SIDE_FILES:
-        draft.with_name(draft.name + suffix).unlink(missing_ok=True)
-
-
-def _flush_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for number, script in enumerate(migrations[version:], start=version + 1):
-        try:
-            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n;PRAGMA user_version={number};\nCOMMIT;")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-    if version < len(migrations):
-        # The version in the file's own header counts where the file is checked.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from privface_backend.protocol import Scope
-from privface_backend.storage.database import KEY_ID
 from privface_backend.storage.failures import translated
+from privface_backend.storage.file import KEY_ID
 from privface_backend.storage.integrity import inspect_file, is_new
 from privface_backend.storage.schema import MIGRATIONS
 from privface_backend.storage.tokens import hash_token

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from privface_backend.protocol import Outcome
-from privface_backend.storage.database import Database, put_meta
+from privface_backend.storage.database import Database
+from privface_backend.storage.file import put_meta
 
 _SEEN: Final = "purge_clock"
 _HELD: Final = "purge_held_since"

@@ -19,7 +19,7 @@ from privface_backend.domain.privacy import Noise
 from privface_backend.engines.anonymizers import gaussian, noisy, pixelate
 from privface_backend.engines.anonymizers.noisy import NoisyPixelateAnonymizer
 from privface_backend.engines.detectors import yunet
-from privface_backend.plugins.ports import Anonymizer, Detector, EngineContext
+from privface_backend.plugins.ports import Anonymizer, Detector, EngineContext, MosaicAnonymizer
 
 MARGIN: Final = 0.3
 """By how much of its width and height a face's box is enlarged, on each side."""
@@ -99,8 +99,19 @@ class BackgroundAnonymizer:
         return self._blur.apply(kept, parameter)
 
 
-class NoisyBackgroundAnonymizer(BackgroundAnonymizer):
-    """With a blur that adds noise."""
+class MosaicBackgroundAnonymizer(BackgroundAnonymizer):
+    """With a mosaic for a blur."""
+
+    def __init__(self, name: str, blur: MosaicAnonymizer, finder: FaceFinder) -> None:
+        super().__init__(name, blur, finder)
+        self._mosaic: Final = blur
+
+    def smooth(self, pixels: Pixels, parameter: int) -> Pixels:
+        return self._mosaic.smooth(pixels, parameter)
+
+
+class NoisyBackgroundAnonymizer(MosaicBackgroundAnonymizer):
+    """With a mosaic that adds noise."""
 
     def __init__(self, name: str, blur: NoisyPixelateAnonymizer, finder: FaceFinder) -> None:
         super().__init__(name, blur, finder)
@@ -123,4 +134,6 @@ def create(context: EngineContext, *, name: str, blur: str) -> BackgroundAnonymi
     finder = FaceFinder(lambda: yunet.create(context))
     if isinstance(made, NoisyPixelateAnonymizer):
         return NoisyBackgroundAnonymizer(name, made, finder)
+    if isinstance(made, MosaicAnonymizer):
+        return MosaicBackgroundAnonymizer(name, made, finder)
     return BackgroundAnonymizer(name, made, finder)

@@ -61,6 +61,9 @@ class NoisyPixelateAnonymizer:
         means = (2 * (sums + noise) + cells.areas) // (2 * cells.areas)
         return cells.fill(np.clip(means, 0, _WHITE))
 
+    def smooth(self, pixels: Pixels, parameter: int) -> Pixels:
+        return self._cells.smooth(pixels, parameter)
+
 
 def create(context: EngineContext) -> NoisyPixelateAnonymizer:
     """With the options ``epsilon``, ``sensitivity`` and ``seed`` (bytes; for tests)."""

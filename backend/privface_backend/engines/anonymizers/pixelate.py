@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privface_backend.domain.frames import Pixels
+from privface_backend.engines.anonymizers.mosaic import smooth_mosaic
 from privface_backend.engines.anonymizers.parameter import is_whole, refuse
 from privface_backend.plugins.ports import EngineContext
 
@@ -41,6 +42,9 @@ class PixelateAnonymizer:
             return pixels.copy()
         sums, cells = sum_cells(pixels, parameter)
         return cells.fill((2 * sums + cells.areas) // (2 * cells.areas))
+
+    def smooth(self, pixels: Pixels, parameter: int) -> Pixels:
+        return smooth_mosaic(pixels, parameter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

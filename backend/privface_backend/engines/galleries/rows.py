@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 
-from privface_backend.storage.database import put_meta
+from privface_backend.storage.file import put_meta
 
 
 def to_text(moment: datetime) -> str:

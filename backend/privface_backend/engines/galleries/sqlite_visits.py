@@ -12,7 +12,8 @@ from privface_backend.domain.matching import Contract
 from privface_backend.domain.memory import KeptVisit, NegativeExample, RememberedFace, Stranger, check_faces
 from privface_backend.domain.privacy import PrivacyLevel
 from privface_backend.engines.galleries.rows import count_up, exists, to_text
-from privface_backend.storage.database import Database, put_meta
+from privface_backend.storage.database import Database
+from privface_backend.storage.file import put_meta
 from privface_backend.storage.schema import SqlValue, sealed
 
 _REVISION: Final = "memory_revision"

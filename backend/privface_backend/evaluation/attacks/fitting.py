@@ -22,12 +22,11 @@ from privface_backend.evaluation.attacks.restoration import (
 )
 from privface_backend.evaluation.attacks.searching import Answers
 from privface_backend.evaluation.sightings import Sighting
+from privface_backend.plugins.ports import MosaicAnonymizer
 from privface_backend.protocol import Privacy
 
 KERNEL_METHODS: Final = (BLUR_METHOD,)
 """Methods that are a convolution with a kernel that is known."""
-CELL_METHODS: Final = ("pixelate", "pixelate+noise")
-"""Methods whose parameter is the side of a mosaic's cells."""
 SCALES: Final = (0.1, 1.0, 10.0)
 ITERATIONS: Final = (5, 15, 40)
 _PICTURES: Final = 12
@@ -65,13 +64,13 @@ def see_level(observer: Observer, shots: Sequence[Shot], method: str, relative: 
     """Each picture as its sender sends it at that strength."""
     privacies = {shot: observer.choose(shot, method, relative) for shot in shots}
     sightings = _look(observer, privacies, None)
-    smooth = method in CELL_METHODS and relative > 0
+    interpolation = _interpolation(observer, method)
     return Level(
         method=method,
         relative=relative,
         privacies=privacies,
         sightings=sightings,
-        prepared=_look(observer, privacies, Interpolation()) if smooth else sightings,
+        prepared=sightings if interpolation is None or relative <= 0 else _look(observer, privacies, interpolation),
         strengths={
             shot: observer.strength(shot, privacy) for shot, privacy in privacies.items() if privacy is not None
         },
@@ -105,9 +104,15 @@ def fit_restorers(observer: Observer, lesson: Level, clear: Answers) -> list[Res
         ratio = _measure_ratio(observer, sample, kernels)
         families.append([Wiener(kernels=kernels, ratio=ratio, scale=scale) for scale in SCALES])
         families.append([RichardsonLucy(kernels=kernels, iterations=count) for count in ITERATIONS])
-    if lesson.method in CELL_METHODS:
-        families.append([Interpolation()])
+    if (interpolation := _interpolation(observer, lesson.method)) is not None:
+        families.append([interpolation])
     return [_choose(observer, family, sample, clear) for family in families]
+
+
+def _interpolation(observer: Observer, method: str) -> Interpolation | None:
+    """What smooths a mosaic; None: the method makes none."""
+    anonymizer = observer.looker.process.engines.anonymizer(method)
+    return Interpolation(mosaic=anonymizer) if isinstance(anonymizer, MosaicAnonymizer) else None
 
 
 def _measure_ratio(

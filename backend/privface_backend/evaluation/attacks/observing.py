@@ -147,7 +147,7 @@ class Observer:
     def represent(self, pixels: Pixels, privacy: Privacy, otherwise: DetectedFace | None = None) -> Sighting | None:
         """The subject of a frame as it is, or else the face ``otherwise``."""
         process = self.looker.process
-        found = process.look(AnonymizedFrame(pixels=pixels, privacy=privacy), Stopwatch()).faces
+        found = process.look(AnonymizedFrame(pixels=pixels, privacy=privacy), Stopwatch(), shown=pixels).faces
         faces = [face for face in found if face.vector is not None]
         if faces:
             return to_sighting(find_subject(faces))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from privface_backend.domain.frames import Pixels
 from privface_backend.evaluation.attacks.observing import digest
-from privface_backend.plugins.ports import Anonymizer
+from privface_backend.plugins.ports import Anonymizer, MosaicAnonymizer
 
 Floats = NDArray[np.float32]
 """float32 of any shape."""
@@ -182,25 +182,16 @@ def _blur(picture: Floats, kernel: Floats) -> Floats:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Interpolation:
-    """A smooth picture through the means of a mosaic's cells, which start at the top left."""
+    """A smooth picture through the means of a mosaic's cells, as PrivFace's own engines are shown it."""
 
-    kind: int = cv2.INTER_CUBIC
+    mosaic: MosaicAnonymizer
     name: str = "interpolation"
 
     @property
     def key(self) -> str:
-        return f"interpolation:{self.kind}"
+        return self.name
 
     def restore(self, frame: Pixels, parameter: int) -> Pixels:
-        if parameter == 1:
-            return frame.copy()
-        height, width = frame.shape[:2]
-        rows, columns = -(-height // parameter), -(-width // parameter)
-        # The last cells are smaller; what is missing of them has their color.
-        down, across = rows * parameter - height, columns * parameter - width
-        whole = cv2.copyMakeBorder(frame.astype(np.float32), 0, down, 0, across, cv2.BORDER_REPLICATE)
-        means = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
-        fine = cv2.resize(means, (columns * parameter, rows * parameter), interpolation=self.kind)
-        return to_pixels(np.asarray(fine[:height, :width]))
+        return self.mosaic.smooth(frame, parameter)
