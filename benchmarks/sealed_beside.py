@@ -1,7 +1,7 @@
 """What a backend could work out that has a household's templates of both kinds: sealed ones, and those of pictures.
 
 The people of a directory (a folder each) are enrolled on both sides: from the same files, from the same files with the
-clear template alone (``privacy.ladder`` empty on both sides), and from other files. An attacker inside of the backend
+clear template of each alone, and from other files. An attacker inside of the backend
 fits the user side's matrix to the two kinds, undoes it, and searches other people's sealed templates in a gallery of
 clear pictures of everybody, as in benchmarks/sealed.py. Prints rank-1, the mean of several keys.
 
