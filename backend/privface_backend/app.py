@@ -41,6 +41,7 @@ from privface_backend.pipeline.forgetting import LiveForgetting, nothing_heard
 from privface_backend.pipeline.household import CameraState, Household, PersonState
 from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.keeping import StateKeeper
+from privface_backend.pipeline.matcher import Matcher
 from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visit_settings import VisitSettings
 from privface_backend.plugins.ports import EngineContext, Forgets, Sink
@@ -132,17 +133,16 @@ class _Parts:
         self._record: Final = EventWriter(
             gallery=core.gallery, index=core.index, storage=core.storage, log=core.events, wake=self._wake.set
         )
-        self._keeper: Final = MemoryKeeper(core.memory, core.index)
+        self._keeper: Final = MemoryKeeper(core.memory)
         self._intake: Final = Intake(
             recognition=core.recognition,
-            index=core.index,
             cameras=self._cameras,
             household=self._household,
             bus=self._bus,
             record=self._take_events,
             clock=core.clock,
             settings=VisitSettings.make(settings.decision, core.recognition.rules.decision),
-            strangers=self._make_strangers() if core.memory.keeps else None,
+            strangers=self._make_strangers,
             wake=self._wake.set,
             gate=core.audit.check,
             learn=self._advising.advisor.take,
@@ -185,7 +185,7 @@ class _Parts:
     def _make_bridge(self) -> Bridge | None:
         """The bridge, where cameras are set for it; not where it runs as a process of its own."""
         settings = self._core.settings
-        wanted = settings.cameras or settings.bridge.topics or settings.frigate.enabled
+        wanted = settings.feeds or settings.bridge.topics or settings.frigate.enabled
         if settings.bridge.backend or not wanted:
             return None
         deliver = LocalDeliver(self._intake, self._cameras, self._core.recognition, self._advising.kernel)
@@ -200,14 +200,8 @@ class _Parts:
             companions=companions,
         )
 
-    def _make_strangers(self) -> Strangers:
-        recognition, index = self._core.recognition, self._core.index
-        return Strangers(
-            keeper=self._keeper,
-            model=lambda: recognition.model,
-            contract=lambda: "" if index.contract is None else index.contract.key,
-            rules=recognition.rules.decision,
-        )
+    def _make_strangers(self, matcher: Matcher) -> Strangers | None:
+        return Strangers(self._keeper, matcher) if self._core.memory.keeps else None
 
     def _make_sealed_listener(self) -> SealedListener:
         return SealedListener(self._link, self._services.sealed_intake, self._core.clock)
@@ -289,7 +283,7 @@ class _Parts:
         if self._bridge is not None:
             yield "bridge", self._bridge.run()
         if self._sealed_frames is not None:
-            yield "sealed frames", self._sealed_frames.run(self._start.done)
+            yield "sealed frames", self._sealed_frames.run()
 
     async def _watch(self, folder: Path) -> None:
         await self._start.done.wait()

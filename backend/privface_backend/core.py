@@ -16,6 +16,7 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.evaluation import CACHE_FOLDER
 from privface_backend.evaluation.cache import FolderCache
 from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.indexes import GalleryIndexes
 from privface_backend.gallery.memory import MemoryService
 from privface_backend.gallery.records import Records
 from privface_backend.gallery.retention import Keeping, RetentionService
@@ -23,10 +24,11 @@ from privface_backend.gallery.service import EnrollmentRules, GalleryService
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.lane import Lane, open_lane
+from privface_backend.pipeline.matcher import Matchers
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.process import Engines, Process
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules
-from privface_backend.plugins.ports import EngineContext, Weights
+from privface_backend.plugins.ports import EngineContext, GalleryStore, Weights
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind
 from privface_backend.protection.keys import KeyStore
@@ -125,14 +127,15 @@ class Core:
     clock: Callable[[], datetime]
 
     async def start_engines(self) -> Contract | None:
-        """Make the engines and load the gallery's templates for them; a sealed backend has none, and no contract before
-        a user side has sent something.
+        """Make the engines and load the gallery's templates for them, and those of user sides; their contract.
+
+        A backend that is sealed as a whole has no engines, and no contract before a user side has sent something.
 
         Raises:
             PrivFaceError: an engine or its weights are missing.
         """
-        if self.sealed.enabled:
-            await self.sealed.restore()
+        await self.sealed.restore()
+        if self.settings.privacy.sealed:
             return self.index.contract
         contract = await self.recognition.start()
         await self.gallery.use_contract(contract)
@@ -152,95 +155,141 @@ async def open_core(
     Raises:
         PrivFaceError: ``gallery_corrupt``, ``gallery_too_new``, ``storage_failed``, ``storage_full``.
     """
-    registry = registry or Registry()
+    registry, weights = registry or Registry(), weights or WeightsStore(settings.models_dir)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    weights = weights or WeightsStore(settings.models_dir)
-    async with StorageThread() as storage, open_lane(settings.pipeline.waiting) as lane:
-        keys = open_keys(settings.protection)
-        database = await storage.call(Database, settings.data_dir / "privface.db", keys)
-        audit_key = database.seals.protection.derive("audit")
-        former = await storage.call(remember_key, database, audit_key)
-        audit = open_audit(settings.data_dir, database, settings.audit, clock, key=audit_key, former=former)
-        try:
-            context = EngineContext(weights=weights, options={"database": database})
-            store = await storage.call(registry.create, EngineKind.GALLERY, "sqlite", context)
-            events = EventLog(database)
-            index = GalleryIndex()
-            erasures = Erasures(database)
-            gallery = GalleryService(
-                store=store,
-                storage=storage,
-                index=index,
-                clock=clock,
-                events=events,
-                erasures=erasures,
-                clear_caches=FolderCache(settings.data_dir / CACHE_FOLDER).clear,
-                rules=EnrollmentRules(
-                    require_consent=settings.enrollment.require_consent, folder=settings.gallery.folder
-                ),
-            )
-            await gallery.poll()
-            memory = MemoryService(
-                gallery=gallery,
-                store=store,
-                storage=storage,
-                index=index,
-                events=events,
-                clock=clock,
-                keeping=timedelta(hours=settings.memory.hours),
-            )
-            records = Records(
-                gallery=gallery, store=store, storage=storage, events=events, erasures=erasures, clock=clock
-            )
-            retention = RetentionService(
-                retention=Retention(database),
-                storage=storage,
-                memory=memory,
-                keeping=Keeping(
-                    events=timedelta(days=settings.retention.event_days),
-                    nameless=timedelta(days=settings.retention.nameless_days),
-                ),
-                clock=clock,
-            )
-            recognition = _make_recognition(settings, lane, index, weights, registry)
-            yield Core(
-                settings=settings,
-                registry=registry,
-                weights=weights,
-                database=database,
-                keys=keys,
-                storage=storage,
-                events=events,
-                tokens=TokenStore(database),
-                audit=audit,
-                gallery=gallery,
-                memory=memory,
-                records=records,
-                retention=retention,
-                index=index,
-                lane=lane,
-                recognition=recognition,
-                sealed=SealedContracts(
-                    recognition=recognition,
-                    gallery=gallery,
-                    storage=storage,
-                    database=database,
-                    enabled=settings.privacy.sealed,
-                ),
-                instance_id=await storage.call(database.instance_id),
-                clock=clock,
-            )
-        finally:
-            await audit.aclose()
-            await storage.call(database.close)
+    async with (
+        StorageThread() as storage,
+        open_lane(settings.pipeline.waiting) as lane,
+        _open_data(settings, storage, registry, weights, clock) as data,
+    ):
+        gallery = _make_gallery(settings, data)
+        await gallery.poll()
+        memory = _make_memory(settings, data, gallery)
+        matchers = Matchers(gallery.indexes, _decision_rules(settings), settings.sealed_cameras)
+        recognition = _make_recognition(settings, lane, matchers, weights, registry)
+        yield Core(
+            settings=settings,
+            registry=registry,
+            weights=weights,
+            database=data.database,
+            keys=data.keys,
+            storage=storage,
+            events=data.events,
+            tokens=TokenStore(data.database),
+            audit=data.audit,
+            gallery=gallery,
+            memory=memory,
+            records=_make_records(data, gallery),
+            retention=_make_retention(settings, data, memory),
+            index=gallery.indexes.main,
+            lane=lane,
+            recognition=recognition,
+            sealed=SealedContracts(recognition=recognition, gallery=gallery, storage=storage, database=data.database),
+            instance_id=await storage.call(data.database.instance_id),
+            clock=clock,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Data:
+    """What is open of the data directory, and what all that works on it needs."""
+
+    storage: StorageThread
+    database: Database
+    keys: KeyStore
+    audit: Auditor
+    store: GalleryStore
+    events: EventLog
+    erasures: Erasures
+    clock: Callable[[], datetime]
+
+
+@contextlib.asynccontextmanager
+async def _open_data(
+    settings: Settings,
+    storage: StorageThread,
+    registry: Registry,
+    weights: WeightsStore,
+    clock: Callable[[], datetime],
+) -> AsyncIterator[_Data]:
+    keys = open_keys(settings.protection)
+    database = await storage.call(Database, settings.data_dir / "privface.db", keys)
+    audit_key = database.seals.protection.derive("audit")
+    former = await storage.call(remember_key, database, audit_key)
+    audit = open_audit(settings.data_dir, database, settings.audit, clock, key=audit_key, former=former)
+    try:
+        context = EngineContext(weights=weights, options={"database": database})
+        yield _Data(
+            storage=storage,
+            database=database,
+            keys=keys,
+            audit=audit,
+            store=await storage.call(registry.create, EngineKind.GALLERY, "sqlite", context),
+            events=EventLog(database),
+            erasures=Erasures(database),
+            clock=clock,
+        )
+    finally:
+        await audit.aclose()
+        await storage.call(database.close)
+
+
+def _make_gallery(settings: Settings, data: _Data) -> GalleryService:
+    cameras = settings.sealed_cameras
+    beside = GalleryIndex() if cameras and not cameras.everything else None
+    return GalleryService(
+        store=data.store,
+        storage=data.storage,
+        indexes=GalleryIndexes(GalleryIndex(), beside),
+        clock=data.clock,
+        events=data.events,
+        erasures=data.erasures,
+        clear_caches=FolderCache(settings.data_dir / CACHE_FOLDER).clear,
+        rules=EnrollmentRules(require_consent=settings.enrollment.require_consent, folder=settings.gallery.folder),
+    )
+
+
+def _make_memory(settings: Settings, data: _Data, gallery: GalleryService) -> MemoryService:
+    return MemoryService(
+        gallery=gallery,
+        store=data.store,
+        storage=data.storage,
+        events=data.events,
+        clock=data.clock,
+        keeping=timedelta(hours=settings.memory.hours),
+    )
+
+
+def _make_records(data: _Data, gallery: GalleryService) -> Records:
+    return Records(
+        gallery=gallery,
+        store=data.store,
+        storage=data.storage,
+        events=data.events,
+        erasures=data.erasures,
+        clock=data.clock,
+    )
+
+
+def _make_retention(settings: Settings, data: _Data, memory: MemoryService) -> RetentionService:
+    return RetentionService(
+        retention=Retention(data.database),
+        storage=data.storage,
+        memory=memory,
+        keeping=Keeping(
+            events=timedelta(days=settings.retention.event_days),
+            nameless=timedelta(days=settings.retention.nameless_days),
+        ),
+        clock=data.clock,
+    )
 
 
 def _make_recognition(
-    settings: Settings, lane: Lane, index: GalleryIndex, weights: WeightsStore, registry: Registry
+    settings: Settings, lane: Lane, matchers: Matchers, weights: WeightsStore, registry: Registry
 ) -> Recognition:
     return Recognition(
         lane,
-        index,
+        matchers,
         _rules(settings),
         lambda: Process(
             engines=load_engines(settings.engines, weights, registry),
@@ -260,9 +309,11 @@ def _rules(settings: Settings) -> RecognitionRules:
         ),
         default_privacy=settings.privacy.default,
         ladder=settings.privacy.ladder,
-        decision=DecisionRules(
-            naming=Naming(settings.decision.naming), caution=settings.decision.caution, margin=settings.decision.margin
-        ),
+        decision=_decision_rules(settings),
         enrollment=EnrollmentBar(),
-        sealed=settings.privacy.sealed,
     )
+
+
+def _decision_rules(settings: Settings) -> DecisionRules:
+    decision = settings.decision
+    return DecisionRules(naming=Naming(decision.naming), caution=decision.caution, margin=decision.margin)

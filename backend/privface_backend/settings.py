@@ -29,7 +29,7 @@ from privface_backend.bridge.settings import (
     target_rule,
 )
 from privface_backend.domain.camera_address import read_allowed_address
-from privface_backend.domain.cameras import camera_name_problem
+from privface_backend.domain.cameras import NONE_SEALED, SealedCameras, camera_name_problem
 from privface_backend.domain.decision import Naming
 from privface_backend.domain.privacy import CLEAR_METHOD, epsilon_problem, sensitivity_problem
 from privface_backend.errors import PrivFaceError, SettingsError
@@ -102,6 +102,22 @@ class Settings:
         """The methods that frames are anonymized with, the cameras' own too."""
         own = (feed.method for feed in self.cameras.values() if feed.method is not None)
         return tuple(dict.fromkeys((self.privacy.method, *own)))
+
+    @property
+    def feeds(self) -> Mapping[str, CameraFeed]:
+        """The cameras whose pictures are taken here, by name."""
+        return {name: feed for name, feed in self.cameras.items() if not feed.sealed}
+
+    @property
+    def sealed_cameras(self) -> SealedCameras:
+        """Those of which no picture is taken."""
+        named = (name for name, feed in self.cameras.items() if feed.sealed)
+        return SealedCameras(named, everything=self.privacy.sealed)
+
+    @property
+    def unbridged_cameras(self) -> SealedCameras:
+        """Those of them whose pictures the bridge doesn't take either: one beside the backend may, and seals them."""
+        return NONE_SEALED if self.bridge.backend else self.sealed_cameras
 
     def redacted(self) -> dict[str, Any]:
         """The settings as plain data, secrets replaced by stars."""
@@ -351,6 +367,12 @@ def _engine_problems(settings: Settings, given: Mapping[Name, Any]) -> Iterator[
             yield ("privacy", key), f"{error.message} Allowed as privacy.parameter: {error.allowed}"
 
 
+def _camera_name_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
+    for name in settings.cameras:
+        if problem := camera_name_problem(name):
+            yield ("cameras", name), f"expected another name: {problem}"
+
+
 def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
     """What is wrong with the cameras' names, and with how their pictures are to be anonymized."""
     if not settings.cameras:
@@ -364,11 +386,10 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
     methods = registry.names(EngineKind.ANONYMIZER)
     if len(settings.cameras) > MOST_CAMERAS:
         yield ("cameras",), f"expected at most {MOST_CAMERAS} cameras"
-    for name, feed in settings.cameras.items():
+    yield from _camera_name_problems(settings)
+    for name, feed in settings.feeds.items():
         key = ("cameras", name)
         method, parameter = feed.strength(settings.privacy.method, settings.privacy.parameter)
-        if problem := camera_name_problem(name):
-            yield key, f"expected another name: {problem}"
         if feed.frigate is not None and not settings.frigate.enabled:
             yield (*key, "frigate"), "needs frigate.enabled: true, and where Frigate is"
         if method not in methods:
@@ -386,8 +407,8 @@ def _camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
 
 def sealed_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
     """What is wrong with sealed mode: a sealed backend that is to take pictures, a bridge that is to seal inside of a
-    backend, a key where the backend's data lies."""
-    bridged = settings.cameras or settings.bridge.topics or settings.frigate.enabled
+    backend, cameras that a bridge can't seal by themselves, a key where the backend's data lies."""
+    bridged = settings.feeds or settings.bridge.topics or settings.frigate.enabled
     if settings.privacy.sealed and bridged and not settings.bridge.backend:
         yield (
             ("privacy", "sealed"),
@@ -398,8 +419,21 @@ def sealed_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
             ("privacy", "sealed"),
             "with gallery.folder: a sealed backend takes no pictures; enroll with `privface seal enroll`",
         )
-    if settings.mqtt.sealed_frames and not settings.privacy.sealed:
-        yield ("mqtt", "sealed_frames"), "without privacy.sealed: expected a sealed backend, as no other takes them"
+    if settings.mqtt.sealed_frames and not settings.sealed_cameras:
+        text = "expected a sealed backend or camera, as no other takes them"
+        yield ("mqtt", "sealed_frames"), f"without privacy.sealed, or a camera with sealed: {text}"
     if settings.bridge.sealed and not settings.bridge.backend:
         yield ("bridge", "sealed"), "without bridge.backend: expected the address of a sealed backend elsewhere"
+    yield from _sealed_camera_problems(settings)
     yield from ((("sealed", key), text) for key, text in settings.sealed.problems(settings.data_dir))
+
+
+def _sealed_camera_problems(settings: Settings) -> Iterator[tuple[Name, str]]:
+    """A camera's name tells the backend what to refuse; whoever seals its pictures has settings of its own."""
+    sealed = [name for name, feed in settings.cameras.items() if feed.sealed]
+    text = "`privface bridge` seals all of its cameras, with bridge.sealed, or none"
+    for name in sealed if settings.bridge.backend else ():
+        yield ("cameras", name, "sealed"), f"with bridge.backend: belongs into the backend's own settings; {text}"
+    for name in settings.feeds if sealed and not settings.privacy.sealed else ():
+        if name in settings.sealed_cameras:
+            yield ("cameras", name), "expected another name: a sealed camera has it, but for case or accents"

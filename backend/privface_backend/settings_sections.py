@@ -36,7 +36,7 @@ class PrivacySettings:
     """How a frame is anonymized that came clear, and at which strengths r enrollment makes templates. ``epsilon``,
     ``sensitivity``: of a method that adds noise; ``check_claims``: see that frames are what their cards say;
     ``target``: the r that cameras are advised for the near faces; 0: nothing is advised; ``sealed``: no picture is
-    taken at all, only what a user side sealed."""
+    taken at all, of whatever camera, only what a user side sealed."""
 
     method: str = "gaussian"
     parameter: int = 17

@@ -39,6 +39,8 @@ class EngineStart:
         return weights_to_serve(self._core.settings, self._core.registry)
 
     async def _start(self) -> None:
+        # What user sides send needs no engines.
+        await self._core.sealed.restore()
         await fetch_weights(self._core.weights, self._needed())
         await self._core.start_engines()
 

@@ -156,7 +156,7 @@ async def _take_picture(call: ServiceCall) -> bytes:
     if len(given) != 1:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="one_source")
     source = call.data[given[0]]
-    _refuse_switched_off(call)
+    _refuse_unwanted(call)
     if given == [ATTR_FILE]:
         return await async_file_picture(call.hass, source)
     if given == [ATTR_MEDIA]:
@@ -176,12 +176,16 @@ def _entity_id(call: ServiceCall) -> str | None:
     return entity_id or entity_of_media(call.data.get(ATTR_MEDIA, {}).get("media_content_id", ""))
 
 
-def _refuse_switched_off(call: ServiceCall) -> None:
-    """Take no picture of a camera whose recognition is off."""
-    wanted = _entity_id(call)
-    for settings in (looks.settings for looks in _cameras(_coordinator(call))):
-        if settings.entity_id == wanted and not settings.recognition:
+def _refuse_unwanted(call: ServiceCall) -> None:
+    """Take no picture of a camera whose recognition is off, or that is sealed at the backend."""
+    wanted, coordinator = _entity_id(call), _coordinator(call)
+    for settings in (looks.settings for looks in _cameras(coordinator)):
+        if settings.entity_id != wanted:
+            continue
+        if not settings.recognition:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="recognition_off")
+        if coordinator.data.is_sealed(settings.name):
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="sealed")
 
 
 def _usable_name(name: str) -> str:

@@ -242,6 +242,10 @@ class CameraLooks:
     async def _look(self, trigger: str, *, more: bool = False) -> None:
         """Take, anonymize and send one picture; ``more``: another one follows. Whatever fails, nothing clear leaves."""
         settings, captured_at, started = self.settings, dt_util.utcnow(), time.monotonic()
+        if self._coordinator.data.is_sealed(settings.name):
+            # It would be refused; none leaves for that.
+            self._failed(ErrorCode.SEALED.value)
+            return
         try:
             clear = await async_camera_picture(self.hass, settings.entity_id)
             picture = await self.hass.async_add_executor_job(self._anonymize, clear, self.strength)

@@ -23,7 +23,7 @@ from privface_backend.models.store import WeightsStore
 from privface_backend.mqtt.link import MqttLink
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.mqtt.status import LinkState
-from privface_backend.pipeline.intake import Seen
+from privface_backend.pipeline.recording import Seen
 from privface_backend.plugins.builtin import BUILTIN
 from privface_backend.plugins.registry import Registry
 from privface_backend.plugins.spec import EngineKind, EngineSpec

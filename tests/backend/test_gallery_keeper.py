@@ -12,13 +12,13 @@ from pathlib import Path
 
 from privface_backend.gallery.keeper import MemoryKeeper
 from support.backend import until
-from support.gallery import OpenGallery, make_stranger, make_visit, open_gallery
+from support.gallery import CONTRACT, OpenGallery, make_stranger, make_visit, open_gallery
 
 
 @contextlib.asynccontextmanager
 async def keeping(gallery: OpenGallery) -> AsyncIterator[MemoryKeeper]:
     """A keeper that writes until the block ends, and what is left then."""
-    keeper = MemoryKeeper(gallery.memory, gallery.index)
+    keeper = MemoryKeeper(gallery.memory)
     await keeper.load()
     task = asyncio.create_task(keeper.run())
     try:
@@ -35,14 +35,14 @@ async def test_what_is_put_is_known_at_once_and_written_in_order(tmp_path: Path)
         keeper.put_stranger(stranger, new=True)
         keeper.keep_visit(make_visit(1, stranger_id=stranger.id))
         keeper.put_stranger(replace(stranger, visits=2))
-        assert [(known.number, known.visits) for known in keeper.known()] == [(1, 2)]
+        assert [(known.number, known.visits) for known in keeper.known(CONTRACT.key)] == [(1, 2)]
         assert gallery.service.snapshot.strangers == ()
         await until(lambda: [one.visits for one in gallery.service.snapshot.strangers] == [2])
         assert gallery.store.memory.visit("visit-1") is not None
         assert keeper.next_number() == 2
         keeper.put_stranger(make_stranger(2), new=True)
     async with open_gallery(path) as gallery, keeping(gallery) as keeper:
-        assert [known.number for known in keeper.known()] == [1, 2]
+        assert [known.number for known in keeper.known(CONTRACT.key)] == [1, 2]
         assert keeper.next_number() == 3
 
 
@@ -53,7 +53,7 @@ async def test_who_was_forgotten_meanwhile_stays_forgotten(tmp_path: Path) -> No
         await until(lambda: len(gallery.service.snapshot.strangers) == 1)
         await gallery.memory.forget_stranger("1")
         keeper.put_stranger(replace(stranger, visits=2))
-        assert keeper.known() == ()
+        assert keeper.known(CONTRACT.key) == ()
         other = make_stranger(keeper.next_number())
         keeper.put_stranger(other, new=True)
         await until(lambda: [one.number for one in gallery.service.snapshot.strangers] == [2])
@@ -75,7 +75,7 @@ async def test_what_the_disk_does_not_take_is_not_known_any_more(tmp_path: Path)
         other.execute("BEGIN IMMEDIATE")
         for number in (1, 2):
             keeper.put_stranger(make_stranger(number), new=True)
-        await until(lambda: keeper.known() == ())
+        await until(lambda: keeper.known(CONTRACT.key) == ())
         other.execute("ROLLBACK")
         other.close()
         keeper.put_stranger(make_stranger(3), new=True)
@@ -89,6 +89,6 @@ async def test_nothing_is_kept_where_nothing_is_to_be(tmp_path: Path) -> None:
     ):
         keeper.put_stranger(make_stranger(keeper.next_number()), new=True)
         keeper.keep_visit(make_visit(1))
-        assert keeper.known() == ()
+        assert keeper.known(CONTRACT.key) == ()
     async with open_gallery(tmp_path / "privface.db") as gallery:
         assert await gallery.memory.strangers() == ()

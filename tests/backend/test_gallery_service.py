@@ -18,6 +18,7 @@ from privface_backend.engines.galleries.memory import MemoryGalleryStore
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.indexes import GalleryIndexes
 from privface_backend.gallery.service import GalleryService
 from privface_backend.protocol import ErrorCode
 from support.gallery import (
@@ -255,7 +256,9 @@ async def test_people_are_there_before_the_engines_are(tmp_path: Path, gallery: 
     ada = await gallery.service.create_person("Ada")
     await gallery.service.add_face(ada.id, make_represented())
     index = GalleryIndex()
-    service = GalleryService(store=gallery.store, storage=gallery.storage, index=index, clock=ticking_clock())
+    service = GalleryService(
+        store=gallery.store, storage=gallery.storage, indexes=GalleryIndexes(index), clock=ticking_clock()
+    )
     assert [person.id for person in await service.people()] == [ada.id]
     assert len(index.snapshot.gallery) == 0
     assert (await refused(service.add_face(ada.id, make_represented(2)))).code is ErrorCode.CONTRACT_MISMATCH

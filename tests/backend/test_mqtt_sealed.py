@@ -130,7 +130,7 @@ async def test_what_comes_before_the_kept_contract_is_read_doesnt_take_its_place
     await enroll(home.api, "Ada", sealed_enrollment(ADA))
     core = home.api.backend.core
     started_anew = SealedContracts(
-        recognition=core.recognition, gallery=core.gallery, storage=core.storage, database=core.database, enabled=True
+        recognition=core.recognition, gallery=core.gallery, storage=core.storage, database=core.database
     )
     with pytest.raises(PrivFaceError) as refused:
         await started_anew.accept(SealedFrame.from_dict(sealed_frame(ADA, key=OTHER_KEY)).terms)

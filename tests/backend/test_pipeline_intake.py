@@ -19,13 +19,16 @@ from privface_backend.domain.visits import VisitRules
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
 from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.indexes import GalleryIndexes
 from privface_backend.pipeline.cameras import MOST_CAMERAS, Camera, Cameras
 from privface_backend.pipeline.enrollment import EnrollmentBar
 from privface_backend.pipeline.household import Household
-from privface_backend.pipeline.intake import Intake, Seen
+from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.lane import Lane, open_lane
+from privface_backend.pipeline.matcher import Matchers
 from privface_backend.pipeline.pictures import PictureLimits
 from privface_backend.pipeline.recognition import Recognition, RecognitionRules, Timed
+from privface_backend.pipeline.recording import Seen
 from privface_backend.pipeline.visit_settings import VisitSettings
 from privface_backend.pipeline.visits import VisitTiming
 from privface_backend.protocol import (
@@ -101,7 +104,7 @@ async def house(*, start: bool = True, **changes: Any) -> AsyncIterator[House]:
     rules = replace(rules, **changes)
     async with open_lane(4) as lane:
         index, clock = GalleryIndex(), Clock()
-        recognition = Recognition(lane, index, rules, make_process)
+        recognition = Recognition(lane, Matchers(GalleryIndexes(index), rules.decision), rules, make_process)
         if start:
             await recognition.start()
         cameras, household, bus, observer = Cameras(), Household(LIFETIME), Bus(), Watched()
@@ -118,7 +121,6 @@ async def house(*, start: bool = True, **changes: Any) -> AsyncIterator[House]:
 
         intake = Intake(
             recognition=recognition,
-            index=index,
             cameras=cameras,
             household=household,
             bus=bus,

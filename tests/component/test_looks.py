@@ -3,6 +3,7 @@
 import asyncio
 import io
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -524,3 +525,41 @@ async def test_diagnostic_figures(
     assert home.state("sensor", home.camera(), "frames_skipped").state == "1"
     assert 0 < float(home.state("sensor", home.camera(), "latency").state) < 60_000
     assert home.state("switch", home.camera(), "recognition").state == STATE_ON
+
+
+class TestSealedCamera:
+    """The backend takes no picture of one camera, and others' as always: none of it leaves Home Assistant."""
+
+    @pytest.fixture
+    def sealing(self, own_backend: BackendProcess, tmp_path: Path) -> BackendProcess:
+        path = tmp_path / "privface.yaml"
+        path.write_text("cameras: {Front_Door: {sealed: true}}\n", encoding="utf-8")
+        own_backend.change(config=str(path))
+        own_backend.restart()
+        return own_backend
+
+    async def test_no_picture_of_it_is_taken(
+        self, hass: HomeAssistant, sealing: BackendProcess, pictures: DrawnPictures
+    ) -> None:
+        door, yard = await add_cameras(hass, "door", "yard")
+        door.shown = yard.shown = await hass.async_add_executor_job(pictures, ADA)
+        token = await hass.async_add_executor_job(sealing.create_token)
+        cameras = (camera_subentry("Front door", "camera.door"), camera_subentry("Yard", "camera.yard"))
+        home = await set_up(hass, sealing, token.text, *cameras)
+        looks = {one.settings.name: one for one in home.entry.runtime_data.looks.values()}
+        for one in looks.values():
+            one.async_look_now()
+            await settle(hass, one)
+        assert (looks["front_door"].reason, door.asked, looks["front_door"].sent) == ("sealed", 0, 0)
+        assert (looks["yard"].reason, yard.asked, looks["yard"].sent) == ("ok", 1, 1)
+        for action, data in (("identify", {}), ("enroll", {"person": "Ada"})):
+            with pytest.raises(ServiceValidationError, match="sealed"):
+                await hass.services.async_call(
+                    "privface", action, {"entity_id": "camera.door", **data}, blocking=True, return_response=True
+                )
+        assert door.asked == 0
+        found = await hass.services.async_call(
+            "privface", "identify", {"entity_id": "camera.yard"}, blocking=True, return_response=True
+        )
+        assert found is not None
+        assert yard.asked == 2

@@ -22,6 +22,7 @@ from privface_backend.domain.privacy import CLEAR, LADDER, PrivacyLevel
 from privface_backend.engines.galleries.sqlite import SqliteGalleryStore
 from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.indexes import GalleryIndexes
 from privface_backend.gallery.memory import MemoryService
 from privface_backend.gallery.service import EnrollmentRules, GalleryService
 from privface_backend.plugins.ports import GalleryStore
@@ -160,7 +161,7 @@ async def open_gallery(
             service = GalleryService(
                 store=store,
                 storage=storage,
-                index=index,
+                indexes=GalleryIndexes(index),
                 clock=clock,
                 events=events,
                 erasures=Erasures(database),
@@ -170,7 +171,6 @@ async def open_gallery(
                 gallery=service,
                 store=store,
                 storage=storage,
-                index=index,
                 events=events,
                 clock=clock,
                 keeping=keeping,

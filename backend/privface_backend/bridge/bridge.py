@@ -108,11 +108,13 @@ class Bridge:
         self._lines: Final[dict[str, CameraLine]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._running = False
+        self._sealed: Final = settings.unbridged_cameras
         self._refused_names = 0
+        self._refused_sealed = 0
         self._backend: BackendListener | None = None
         self._companions: Final = tuple(make(self.offer) for make in companions)
         self._link: Final = None if mqtt is None else self._make_link(mqtt)
-        for camera, feed in settings.cameras.items():
+        for camera, feed in settings.feeds.items():
             self._add(camera, feed)
         self._feeds: Final = tuple(self._make_feeds())
 
@@ -127,7 +129,12 @@ class Bridge:
         return tuple(self._lines.values())
 
     def line(self, camera: str) -> CameraLine | None:
-        """The line of a camera, which may be a new one; None: it can't be one, or there are too many."""
+        """The line of a camera, which may be a new one; None: it can't be one, it is sealed, or there are too many."""
+        if camera in self._sealed:
+            self._refused_sealed += 1
+            level = logging.WARNING if self._refused_sealed == 1 else logging.DEBUG
+            _LOGGER.log(level, "A picture of the sealed camera %s came, and is not looked at", camera)
+            return None
         if camera not in self._lines:
             if camera_name_problem(camera) or len(self._lines) >= MOST_CAMERAS:
                 self._refused_names += 1
@@ -199,13 +206,13 @@ class Bridge:
         return Strength(method=method, parameter=parameter)
 
     def _make_feeds(self) -> Iterator[SourceFeed]:
-        for camera, feed in self._settings.cameras.items():
+        for camera, feed in self._settings.feeds.items():
             if feed.way in _POLLED:
                 opener = SourceOpener(camera, feed, registry=self._registry, limits=self._limits, clock=self._clock)
                 yield SourceFeed(self._lines[camera], opener, self._timing.sources)
 
     def _make_link(self, mqtt: MqttSettings) -> BridgeLink:
-        cameras, topics = self._settings.cameras, Topics(mqtt.base_topic)
+        cameras, topics = self._settings.feeds, Topics(mqtt.base_topic)
         # Base64 takes a third more, and JSON something besides.
         largest = self._limits.bytes * 3 // 2
         self._backend = BackendListener(topics, lambda: self.lines)

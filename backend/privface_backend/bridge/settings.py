@@ -70,6 +70,8 @@ def target_rule(value: float) -> float:
 class CameraFeed:
     """Where a camera's pictures come from, one of ``WAYS``; when they are taken; how they are anonymized.
 
+    ``sealed``: none comes at all, as a user side of its own looks at them; then nothing else is set.
+
     ``format``, ``field``, ``time_field``: of what comes on ``topic``. With ``trigger``, a topic, pictures are taken
     only after a message there (with ``trigger_payload``, one of that text): ``frames`` pictures, ``interval`` seconds
     apart, and again after ``cooldown`` seconds at the earliest. ``method``, ``parameter``: None: those of ``privacy``.
@@ -97,8 +99,12 @@ class CameraFeed:
     most: int | None = None
     target: float | None = dataclasses.field(default=None, metadata={RULE: target_rule})
     enabled: bool = True
+    sealed: bool = False
 
     def __post_init__(self) -> None:
+        if self.sealed:
+            self._check_sealed()
+            return
         given = [name for name in WAYS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"expected one of {', '.join(WAYS)}, and only one")
@@ -111,9 +117,16 @@ class CameraFeed:
         if self.least is not None and self.most is not None and self.least > self.most:
             raise ValueError("expected least not to be above most")
 
+    def _check_sealed(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.name != "sealed" and getattr(self, field.name) != field.default:
+                raise ValueError(
+                    f"with {field.name}: no picture of a sealed camera comes here, so that nothing else is set of it"
+                )
+
     @property
     def way(self) -> str:
-        """Which of ``WAYS``."""
+        """Which of ``WAYS``; a sealed camera has none."""
         return next(name for name in WAYS if getattr(self, name) is not None)
 
     def limits(self) -> tuple[tuple[str, int], ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from privface_backend.calibration.curve import Calibration, Level
 from privface_backend.calibration.strength import FaceWidths, parameter_for
+from privface_backend.domain.cameras import SealedCameras
 from privface_backend.errors import PrivFaceError
 from privface_backend.pipeline.cameras import Camera, Cameras
 from privface_backend.plugins.ports import Anonymizer
@@ -106,14 +107,16 @@ def applicable(calibration: Calibration | None) -> Level:
     return chosen
 
 
-def choose_cameras(cameras: Cameras, names: Collection[str] | None) -> Sequence[Camera]:
-    """The cameras of these names; None: all.
+def choose_cameras(cameras: Cameras, names: Collection[str] | None, sealed: SealedCameras) -> Sequence[Camera]:
+    """The cameras of these names; None: all but those that are ``sealed``, as nothing of them is anonymized.
 
     Raises:
-        PrivFaceError: ``not_found``.
+        PrivFaceError: ``not_found``; ``sealed``.
     """
-    known = {camera.name: camera for camera in cameras.all()}
+    known = {camera.name: camera for camera in cameras.all() if camera.name not in sealed}
     if names is not None and any(name not in known for name in names):
+        if any(camera.name in names and camera.name in sealed for camera in cameras.all()):
+            raise PrivFaceError(ErrorCode.SEALED, "A sealed camera has no privacy parameter.")
         raise PrivFaceError(ErrorCode.NOT_FOUND, "No frame came from a camera of that name.")
     return [known[name] for name in sorted(known if names is None else set(names))]
 

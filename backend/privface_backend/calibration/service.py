@@ -148,7 +148,7 @@ class Calibrator:
         contract = self._index.contract
         return Household(
             templates=snapshot.templates,
-            model=recognition.model,
+            model=recognition.matcher.model,
             rules=recognition.rules.decision,
             ladder=recognition.rules.ladder,
             strongest=recognition.process.bar.strongest,

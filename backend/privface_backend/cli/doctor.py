@@ -21,6 +21,7 @@ from yarl import URL
 from privface_backend.cli.broker import join
 from privface_backend.cli.checks import Check, Verdict, can_serve, failed
 from privface_backend.cli.doctor_bridge import check_bridge
+from privface_backend.cli.doctor_sealed import check_sealed
 from privface_backend.cli.exits import Exit
 from privface_backend.cli.invocation import Invocation
 from privface_backend.cli.logs import set_up_logging
@@ -91,9 +92,11 @@ def _checks(call: Invocation) -> Iterator[Check]:
 
 
 def _service_checks(settings: Settings) -> Iterator[Check]:
-    registry = Registry()
-    yield from _engines(settings, registry)
-    yield from _weights(settings, registry)
+    if not settings.privacy.sealed:
+        registry = Registry()
+        yield from _engines(settings, registry)
+        yield from _weights(settings, registry)
+    yield from check_sealed(settings)
     yield _disk(settings.data_dir)
     yield asyncio.run(_gallery(settings))
     yield _service(settings)

@@ -34,7 +34,7 @@ _TOKEN_HINT: Final = "On the backend: privface token create --name bridge; then 
 
 def check_bridge(settings: Settings) -> Iterator[Check]:
     """The checks, where a bridge is set up or nothing else is installed."""
-    wanted = settings.cameras or settings.bridge.topics or settings.bridge.backend or settings.frigate.enabled
+    wanted = settings.feeds or settings.bridge.topics or settings.bridge.backend or settings.frigate.enabled
     if can_serve() and not wanted:
         return
     if settings.bridge.backend or not can_serve():
@@ -46,7 +46,7 @@ def check_bridge(settings: Settings) -> Iterator[Check]:
         yield Check(name="bridge", verdict=Verdict.OK, text="runs inside of privface serve")
     if settings.bridge.backend:
         yield asyncio.run(_backend(settings))
-    for camera, feed in settings.cameras.items():
+    for camera, feed in settings.feeds.items():
         if feed.way in {"address", "webcam"}:
             yield asyncio.run(_source(settings, camera, feed))
         elif feed.folder is not None:
@@ -141,7 +141,7 @@ def _folder(camera: str, feed: CameraFeed) -> Check:
 
 async def _topics(settings: Settings) -> list[Check]:
     """Whether something comes on the topics within a moment, one line each; nothing where the broker refuses us."""
-    filters = {feed.topic: f"camera {camera}" for camera, feed in settings.cameras.items() if feed.topic is not None}
+    filters = {feed.topic: f"camera {camera}" for camera, feed in settings.feeds.items() if feed.topic is not None}
     filters |= {TopicPattern(text).topic_filter: f"topics {text}" for text in settings.bridge.topics}
     mqtt = broker_of(settings)
     if mqtt is None:

@@ -80,12 +80,14 @@ def list_faces(context: typer.Context, who: Who) -> None:
     call = invocation(context)
 
     async def command(core: Core) -> None:
-        person = await core.gallery.person(who)
+        await core.sealed.restore()
+        person, sealed = await core.gallery.person(who), core.gallery.sealed_faces
         for face in await core.gallery.faces(person.id):
             if call.json:
-                say_json({"id": face.id, "person_id": person.id, "source": face.source})
+                told = {"id": face.id, "person_id": person.id, "source": face.source, "sealed": face.id in sealed}
+                say_json(told)
             else:
-                say(f"{face.id}  {face.source or '(sent)'}")
+                say(f"{face.id}  {face.source or ('(sealed)' if face.id in sealed else '(sent)')}")
 
     run_on_core(call, command)
 

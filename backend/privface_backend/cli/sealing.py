@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def run_seal_enroll(call: Invocation, paths: Sequence[Path], place: Place, *, pe
     name, choice = clean_name(person), FaceChoice(largest=largest)
 
     async def each(remote: Remote, side: UserSide) -> Callable[[Path], Awaitable[dict[str, Any]]]:
+        await _warn_of_pictures(remote)
         person_id = await _ensure_person(remote, name)
 
         async def enroll(file: Path) -> dict[str, Any]:
@@ -139,6 +141,16 @@ async def _load(settings: Settings, file: Path) -> tuple[bytes, Pixels]:
     limits = picture_limits(settings)
     data = await asyncio.to_thread(read, file, limits.bytes)
     return data, await asyncio.to_thread(decode_picture, data, limits, settings.pipeline.working_size)
+
+
+async def _warn_of_pictures(remote: Remote) -> None:
+    """Say that the backend has, or may get, pictures to compare with."""
+    privacy: object = None
+    # A token that may enroll alone isn't told.
+    with contextlib.suppress(PrivFaceError):
+        privacy = (await remote.ask("GET", "/info")).get("privacy")
+    if isinstance(privacy, Mapping) and privacy.get("sealed_cameras") and not privacy.get("sealed"):
+        complain("This backend takes other cameras' pictures. Enroll none of these files there: see docs/SEALED.md.")
 
 
 async def _ensure_person(remote: Remote, name: str) -> str:

@@ -97,7 +97,7 @@ def _check(wish: ShowWish) -> None:
 async def _show(settings: Settings, wish: ShowWish, *, as_json: bool) -> None:
     registry, store = Registry(), WeightsStore(settings.models_dir)
     context = EngineContext(weights=store, options={"backend": settings.engines.backend})
-    feed = None if wish.camera is None else settings.cameras.get(wish.camera)
+    feed = None if wish.camera is None else settings.feeds.get(wish.camera)
     own = _own_strength(settings, wish, feed)
     anonymizer: Anonymizer = registry.create(EngineKind.ANONYMIZER, own.method, context)
     if wish.parameter is not None:

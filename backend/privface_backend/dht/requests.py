@@ -108,9 +108,10 @@ class DhtRequests:
             shown, frames = await open_link(self._means, self._policy, request.target, question)
             return _Opened(shown=shown, frames=frames, live=True)
         name, settings = check_file_name(request.target), self._means.settings
+        card = question.card(camera_name(name), FrameSource.UPLOAD, self._means.clock())
+        self._means.recognition.require_pictures(card.camera)
         limit = max(settings.pipeline.video_megabytes, settings.pipeline.picture_megabytes) * MEGABYTE
         data = await asyncio.to_thread(read_file, settings.dht.folder, name, limit)
-        card = question.card(camera_name(name), FrameSource.UPLOAD, self._means.clock())
         frames = look_at_file(self._means, data, video=is_video(data, name), card=card, question=question)
         return _Opened(shown=name, frames=frames, live=False)
 

@@ -26,6 +26,11 @@ _KEPT_STEPS: Final = 16
 _SEALED: Final = "sealed:"
 
 
+def is_sealed_key(key: str) -> bool:
+    """Whether the contract of that key is a user side's."""
+    return key.startswith(_SEALED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """What two embeddings must share to be comparable, the privacy level apart."""
@@ -53,7 +58,12 @@ class Contract:
     @property
     def is_sealed(self) -> bool:
         """Whether the embeddings are a user side's, projected with a key of its own."""
-        return self.recognizer.startswith(_SEALED)
+        return is_sealed_key(self.key)
+
+    @property
+    def sealed_with(self) -> str:
+        """The id of the user side's key; empty: the embeddings are not sealed."""
+        return self.recognizer.split(":")[1] if self.is_sealed else ""
 
     def sealed(self, key_id: str) -> Self:
         """The contract of the same embeddings, once a user side has projected them with the key of that id."""

@@ -77,10 +77,11 @@ def clean_name(name: str) -> str:
 
 def same_name(one: str, other: str) -> bool:
     """Whether two names are the same to a reader: case and the form of accents apart."""
-    return _folded(one) == _folded(other)
+    return folded_name(one) == folded_name(other)
 
 
-def _folded(name: str) -> str:
+def folded_name(name: str) -> str:
+    """What all names have in common that are the same to a reader."""
     # Folding the case takes some accents off their letters again.
     folded = unicodedata.normalize("NFKC", name.translate(_JOINERS)).casefold()
     return unicodedata.normalize("NFKC", folded)

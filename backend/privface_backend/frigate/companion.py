@@ -28,7 +28,15 @@ def make_companions(
 
     def make(offer: Offer) -> Companion:
         return FrigateCompanion(
-            Frigate(settings.frigate, offer=offer, clock=clock, cameras=named, ended=ended), topics.event
+            Frigate(
+                settings.frigate,
+                offer=offer,
+                clock=clock,
+                cameras=named,
+                sealed=settings.unbridged_cameras,
+                ended=ended,
+            ),
+            topics.event,
         )
 
     return (make,)

@@ -7,7 +7,7 @@ meanwhile is one look, the newest. One that stands still is looked at once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,18 +40,21 @@ class Closing(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
     """Which objects are followed, and how. ``cameras``: Frigate's names with ours, none for all under their own;
+    ``sealed``: our names of those that aren't followed, as no picture of them is to come here;
     ``zones``: none for all; ``patience``: so long pictures may fail; ``silence``: so long nothing need be heard."""
 
     labels: AbstractSet[str] = frozenset({"person"})
     zones: AbstractSet[str] = frozenset()
     cameras: Mapping[str, str]
+    sealed: Container[str] = ()
     interval: float = 1.0
     patience: float = 30.0
     silence: float = 900.0
 
     def name_of(self, camera: str) -> str | None:
         """Our name of a camera of Frigate's; None: it isn't followed."""
-        return self.cameras.get(camera) if self.cameras else camera
+        name = self.cameras.get(camera) if self.cameras else camera
+        return None if name is None or name in self.sealed else name
 
     def wants(self, one: TrackedObject) -> bool:
         inside = not self.zones or not self.zones.isdisjoint(one.zones)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Container, Coroutine, Mapping
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -33,7 +33,8 @@ class Frigate:
     """Everything about one Frigate.
 
     ``offer`` takes pictures, and ``ended`` is told of events that no more pictures come of; both return at once.
-    ``cameras``: Frigate's names of cameras with ours, none for all under their own. ``take`` never waits, and never
+    ``cameras``: Frigate's names of cameras with ours, none for all under their own; ``sealed``: of ours, those that no
+    picture is to come of. ``take`` never waits, and never
     raises for what came; ``run`` is its whole life. ``sub_labels`` is a sink of events, None where names aren't
     written back.
     """
@@ -45,6 +46,7 @@ class Frigate:
         offer: Offer,
         clock: Callable[[], datetime],
         cameras: Mapping[str, str] = MappingProxyType({}),
+        sealed: Container[str] = (),
         ended: Ended = nothing_ended,
         limits: ClientLimits | None = None,
         backoff: Backoff | None = None,
@@ -54,6 +56,7 @@ class Frigate:
             labels=frozenset(settings.labels),
             zones=frozenset(settings.zones),
             cameras=dict(cameras),
+            sealed=sealed,
             interval=settings.interval,
         )
         self._settings: Final = settings

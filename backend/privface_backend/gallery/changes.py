@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.index import GallerySnapshot
+from privface_backend.gallery.indexes import GalleryIndexes
 
 Callback = Callable[[], None]
 
 
 class Changes:
-    """Compares the index's snapshot with the one that was told of last. Used on the event loop."""
+    """Compares the indexes' snapshots with those that were told of last. Used on the event loop."""
 
-    def __init__(self, index: GalleryIndex) -> None:
-        self._index: Final = index
-        self._told = index.snapshot
+    def __init__(self, indexes: GalleryIndexes) -> None:
+        self._indexes: Final = indexes
+        self._told = self._now()
         self._of_people: Final[list[Callback]] = []
         self._of_memory: Final[list[Callback]] = []
 
@@ -29,14 +30,17 @@ class Changes:
 
     def tell(self) -> None:
         """Tell of what has changed since."""
-        before, now = self._told, self._index.snapshot
-        self._told = now
-        if now.gallery is not before.gallery:
+        told, self._told = self._told, self._now()
+        pairs = tuple(zip(told, self._told, strict=True))
+        if any(now.gallery is not before.gallery for before, now in pairs):
             for callback in tuple(self._of_people):
                 callback()
-        if now.memory_revision != before.memory_revision:
+        if any(now.memory_revision != before.memory_revision for before, now in pairs):
             for callback in tuple(self._of_memory):
                 callback()
+
+    def _now(self) -> tuple[GallerySnapshot, ...]:
+        return tuple(index.snapshot for index in self._indexes.all)
 
 
 def _add(callbacks: list[Callback], callback: Callback) -> Callback:

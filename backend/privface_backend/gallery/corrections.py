@@ -15,7 +15,7 @@ from privface_backend.domain.matching import Contract, Template
 from privface_backend.domain.memory import KeptVisit, NegativeExample, RememberedFace, Stranger
 from privface_backend.domain.people import EnrolledFace, Person, same_name
 from privface_backend.errors import PrivFaceError
-from privface_backend.gallery.index import GalleryIndex
+from privface_backend.gallery.indexes import GalleryIndexes
 from privface_backend.gallery.service import no_person, person_exists
 from privface_backend.plugins.ports import GalleryStore
 from privface_backend.protocol import ErrorCode
@@ -44,14 +44,21 @@ class Correction:
 
 
 class Corrections:
-    """Changes the store, each time whole or not at all. On the storage's thread, with the index as the store is."""
+    """Changes the store, each time whole or not at all. On the storage's thread, with the indexes as the store is."""
 
     def __init__(
-        self, store: GalleryStore, index: GalleryIndex, clock: Callable[[], datetime], *, require_consent: bool = False
+        self,
+        store: GalleryStore,
+        indexes: GalleryIndexes,
+        clock: Callable[[], datetime],
+        *,
+        require_consent: bool = False,
     ) -> None:
         self._store: Final = store
         self._memory: Final = store.memory
-        self._index: Final = index
+        self._indexes: Final = indexes
+        # Who is enrolled, which is the same in all of them.
+        self._index: Final = indexes.main
         self._clock: Final = clock
         self._require_consent: Final = require_consent
 
@@ -190,8 +197,9 @@ class Corrections:
             raise no_person()
 
     def _check_contract(self, contract: str) -> None:
-        """Refuse faces of other engines than those in use; without engines, as on the command line, all are fine."""
-        now = self._index.contract
+        """Refuse faces of other engines or user sides than those in use; where none are, as on the command line, all
+        are fine."""
+        now = self._indexes.of(contract).contract
         if now is not None and now.key != contract:
             raise PrivFaceError(
                 ErrorCode.CONTRACT_MISMATCH,

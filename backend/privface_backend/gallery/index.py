@@ -96,33 +96,41 @@ class GalleryIndex:
     ) -> None:
         """Add a face to the store, and take it in without reading the whole store again."""
         self.refresh_if_changed(store)
-        before = self._snapshot
         store.add_face(face, contract, templates)
+        self.follow_face(store, face, contract, templates)
+
+    def follow_face(
+        self, store: GalleryStore, face: EnrolledFace, contract: Contract, templates: Sequence[Template]
+    ) -> None:
+        """Take in a face that was just added to the store; of another contract, without its templates."""
+        before = self._snapshot
         is_new = all(known.id != face.id for known in before.faces)
         # One more than before: no other process has written in between.
-        if is_new and contract == self._contract and store.revision() == before.revision + 1:
-            self._snapshot = _with_face(before, face, contract, templates)
+        if is_new and store.revision() == before.revision + 1:
+            self._snapshot = _with_face(before, face, contract, templates, ours=contract == self._contract)
         else:
             self.refresh_if_changed(store)
 
     def put_stranger(self, store: GalleryStore, stranger: Stranger, *, new: bool) -> bool:
         """Put a stranger into the store, and take them in without reading all others again."""
         self.refresh_if_changed(store)
-        before = self._snapshot
         if not store.memory.put_stranger(stranger, new=new):
             return False
-        contract = None if self._contract is None else self._contract.key
-        # One more than before: no other process has written in between.
-        if stranger.contract == contract and _revisions(store) == (before.revision, before.memory_revision + 1):
-            others = (other for other in before.strangers if other.id != stranger.id)
-            self._snapshot = replace(
-                before,
-                strangers=tuple(sorted((*others, stranger), key=lambda one: one.number)),
-                memory_revision=before.memory_revision + 1,
-            )
-        else:
-            self.refresh_if_changed(store)
+        self.follow_stranger(store, stranger)
         return True
+
+    def follow_stranger(self, store: GalleryStore, stranger: Stranger) -> None:
+        """Take in a stranger who was just put into the store; one of another contract changes nothing here."""
+        before = self._snapshot
+        # One more than before: no other process has written in between.
+        if _revisions(store) != (before.revision, before.memory_revision + 1):
+            self.refresh_if_changed(store)
+            return
+        ours = self._contract is not None and stranger.contract == self._contract.key
+        # Of another contract now, they may have been of this one before.
+        others = [other for other in before.strangers if other.id != stranger.id]
+        strangers = sorted((*others, stranger), key=lambda one: one.number) if ours else others
+        self._snapshot = replace(before, strangers=tuple(strangers), memory_revision=before.memory_revision + 1)
 
     def _read(self, store: GalleryStore, revision: int, memory_revision: int) -> tuple[int, int]:
         """Read what is not of these revisions; the revisions after that."""
@@ -160,19 +168,24 @@ def _revisions(store: GalleryStore) -> tuple[int, int]:
 
 
 def _with_face(
-    old: GallerySnapshot, face: EnrolledFace, contract: Contract, templates: Sequence[Template]
+    old: GallerySnapshot, face: EnrolledFace, contract: Contract, templates: Sequence[Template], *, ours: bool
 ) -> GallerySnapshot:
-    everything = (*old.templates, *templates)
-    return replace(
+    new = replace(
         old,
-        gallery=LevelMatchedGallery(everything),
         sources={**old.sources, face.id: face.source},
         people=tuple(
             replace(person, faces=person.faces + 1) if person.id == face.person_id else person for person in old.people
         ),
         faces=(*old.faces, face),
-        templates=everything,
-        pictures={**old.pictures, (face.person_id, face.picture_digest): face.id},
         contracts={**old.contracts, contract.key: old.contracts.get(contract.key, 0) + len(templates)},
         revision=old.revision + 1,
+    )
+    if not ours:
+        return new
+    everything = (*old.templates, *templates)
+    return replace(
+        new,
+        gallery=LevelMatchedGallery(everything),
+        templates=everything,
+        pictures={**old.pictures, (face.person_id, face.picture_digest): face.id},
     )

@@ -7,7 +7,6 @@ from typing import Final
 
 from privface_backend.domain.memory import KeptVisit, Stranger
 from privface_backend.errors import PrivFaceError
-from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.memory import MemoryService
 from privface_backend.protocol import ErrorCode
 from privface_backend.tasks import Writer
@@ -21,9 +20,8 @@ class MemoryKeeper:
     The only one that gives strangers their numbers; ``load`` comes first.
     """
 
-    def __init__(self, memory: MemoryService, index: GalleryIndex) -> None:
+    def __init__(self, memory: MemoryService) -> None:
         self._memory: Final = memory
-        self._index: Final = index
         self._writer: Final[Writer[KeptVisit | Stranger]] = Writer("visits", self._write)
         self._number = 0
         self._new: Final[set[str]] = set()
@@ -42,10 +40,11 @@ class MemoryKeeper:
         self._number += 1
         return self._number
 
-    def known(self) -> tuple[Stranger, ...]:
-        """The strangers of the contract in use, with what waits to be written."""
-        stored = {stranger.id: stranger for stranger in self._index.snapshot.strangers}
-        changed = {key: one for key, one in self._waiting.items() if key in stored or key in self._new}
+    def known(self, contract: str) -> tuple[Stranger, ...]:
+        """The strangers of a contract in use, by its key, with what waits to be written."""
+        stored = {stranger.id: stranger for stranger in self._memory.remembered(contract)}
+        waiting = {key: one for key, one in self._waiting.items() if one.contract == contract}
+        changed = {key: one for key, one in waiting.items() if key in stored or key in self._new}
         return tuple((stored | changed).values())
 
     def put_stranger(self, stranger: Stranger, *, new: bool = False) -> None:

@@ -12,7 +12,6 @@ from privface_backend.domain.memory import KeptVisit, Stranger
 from privface_backend.domain.people import Person, clean_name
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.corrections import Correction, Corrections
-from privface_backend.gallery.index import GalleryIndex
 from privface_backend.gallery.service import GalleryService, no_person
 from privface_backend.plugins.ports import GalleryStore
 from privface_backend.protocol import ErrorCode
@@ -33,7 +32,6 @@ class MemoryService:
         gallery: GalleryService,
         store: GalleryStore,
         storage: StorageThread,
-        index: GalleryIndex,
         events: EventLog,
         clock: Callable[[], datetime],
         keeping: timedelta,
@@ -43,11 +41,13 @@ class MemoryService:
         self._store: Final = store
         self._memory: Final = store.memory
         self._storage: Final = storage
-        self._index: Final = index
+        self._indexes: Final = gallery.indexes
         self._events: Final = events
         self._clock: Final = clock
         self._keeping: Final = keeping
-        self._corrections: Final = Corrections(store, index, clock, require_consent=gallery.rules.require_consent)
+        self._corrections: Final = Corrections(
+            store, gallery.indexes, clock, require_consent=gallery.rules.require_consent
+        )
 
     @property
     def keeps(self) -> bool:
@@ -96,9 +96,14 @@ class MemoryService:
         Raises:
             PrivFaceError: ``conflict``, ``engine_failed``, ``storage_full``, ``storage_failed``.
         """
-        put = self.keeps and await self._storage.call(self._index.put_stranger, self._store, stranger, new=new)
+        put = self.keeps and await self._storage.call(self._indexes.put_stranger, self._store, stranger, new=new)
         self._changes.tell()
         return put
+
+    def remembered(self, contract: str) -> tuple[Stranger, ...]:
+        """Those of a contract in use, by its key, without the disk."""
+        strangers = self._indexes.of(contract).snapshot.strangers
+        return tuple(stranger for stranger in strangers if stranger.contract == contract)
 
     async def strangers(self) -> tuple[Stranger, ...]:
         """All, of whatever contract, the lowest number first."""
@@ -215,9 +220,9 @@ class MemoryService:
         return done
 
     def _run(self, function: Callable[[], T]) -> T:
-        # On the storage's thread, store and index in one go: a caller that is cancelled can't leave one without the
+        # On the storage's thread, store and indexes in one go: a caller that is cancelled can't leave one without the
         # other.
-        self._index.refresh_if_changed(self._store)
+        self._indexes.refresh_if_changed(self._store)
         done = function()
-        self._index.refresh_if_changed(self._store)
+        self._indexes.refresh_if_changed(self._store)
         return done

@@ -21,7 +21,8 @@ from privface_backend.gallery.changes import Changes
 from privface_backend.gallery.enrollment import RepresentedFace
 from privface_backend.gallery.forgetting import Forgetting
 from privface_backend.gallery.held_back import pictures_of
-from privface_backend.gallery.index import GalleryIndex, GallerySnapshot
+from privface_backend.gallery.index import GallerySnapshot
+from privface_backend.gallery.indexes import GalleryIndexes
 from privface_backend.plugins.ports import GalleryStore
 from privface_backend.protocol import ErrorCode
 from privface_backend.storage.database import StorageThread
@@ -31,7 +32,8 @@ from privface_backend.storage.events import EventLog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryStatistics:
-    """How much is enrolled. ``stale_faces`` have no templates of the contract in use: they must be enrolled again."""
+    """How much is enrolled. ``stale_faces`` have no templates of a contract in use: they must be enrolled again.
+    ``contract``: of the backend's own engines, where it has some, else of user sides."""
 
     people: int
     faces: int
@@ -67,7 +69,7 @@ class GalleryService:
         *,
         store: GalleryStore,
         storage: StorageThread,
-        index: GalleryIndex,
+        indexes: GalleryIndexes,
         clock: Callable[[], datetime],
         events: EventLog | None = None,
         erasures: Erasures | None = None,
@@ -76,22 +78,23 @@ class GalleryService:
     ) -> None:
         self._store: Final = store
         self._storage: Final = storage
-        self._index: Final = index
+        self.indexes: Final = indexes
         self._clock: Final = clock
         self._erasures: Final = erasures
         self.rules: Final = rules or EnrollmentRules()
         self._forgetting: Final = Forgetting(
             store=store, events=events, erasures=erasures, clear_caches=clear_caches, clock=clock
         )
-        self.changes: Final = Changes(index)
+        self.changes: Final = Changes(indexes)
 
     @property
     def snapshot(self) -> GallerySnapshot:
-        return self._index.snapshot
+        """The gallery now, with the templates of the main index."""
+        return self.indexes.main.snapshot
 
     async def use_contract(self, contract: Contract) -> None:
-        """Answer from the templates of ``contract`` from now on: the engines in use make these."""
-        await self._storage.call(self._index.use_contract, self._store, contract)
+        """Answer from the templates of ``contract`` from now on: the engines in use, or user sides, make these."""
+        await self._storage.call(self.indexes.of(contract.key).use_contract, self._store, contract)
         self._tell()
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -213,7 +216,7 @@ class GalleryService:
 
     def names_now(self) -> Mapping[str, str]:
         """Who is enrolled now, by id; asked on the storage's thread."""
-        self._index.refresh_if_changed(self._store)
+        self.indexes.refresh_if_changed(self._store)
         return self.snapshot.names
 
     def today(self) -> date:
@@ -252,6 +255,11 @@ class GalleryService:
         self._require(person_id)
         note_subject(person_id)
         return tuple(face for face in self.snapshot.faces if face.person_id == person_id)
+
+    @property
+    def sealed_faces(self) -> frozenset[str]:
+        """The ids of the faces that have templates of a user side's contract in use."""
+        return self.indexes.sealed_faces
 
     def is_enrolled(self, person_id: str, picture_digest: str) -> bool:
         """Whether the person has a face from this picture, with templates of the contract in use."""
@@ -304,14 +312,13 @@ class GalleryService:
     async def statistics(self) -> GalleryStatistics:
         """How much is enrolled, and for which contracts."""
         await self._load()
-        now = self.snapshot
-        enrolled = {template.face_id for template in now.templates}
+        now, usable, contract = self.snapshot, self.indexes.usable_faces, self.indexes.main.contract
         return GalleryStatistics(
             people=len(now.people),
             faces=len(now.faces),
-            templates=len(now.templates),
-            stale_faces=sum(face.id not in enrolled for face in now.faces),
-            contract=None if self._index.contract is None else self._index.contract.key,
+            templates=self.indexes.templates,
+            stale_faces=sum(face.id not in usable for face in now.faces),
+            contract=None if contract is None else contract.key,
             contracts=now.contracts,
         )
 
@@ -348,7 +355,7 @@ class GalleryService:
             Template(face_id=face.id, person_id=face.person_id, level=level, vector=vectors[level])
             for level in sorted(vectors, key=lambda level: level.relative)
         )
-        self._index.add_face(self._store, face, represented.contract, templates)
+        self.indexes.add_face(self._store, face, represented.contract, templates)
         return face
 
     def _remove_face(self, face_id: str) -> bool:
@@ -359,7 +366,7 @@ class GalleryService:
     def _refresh(self) -> bool:
         if self._erasures is not None:
             self._erasures.finish_others(self._clock())
-        return self._index.refresh_if_changed(self._store)
+        return self.indexes.refresh_if_changed(self._store)
 
     def _tell(self) -> None:
         self.changes.tell()
@@ -374,7 +381,7 @@ class GalleryService:
         raise no_person()
 
     def _check(self, represented: RepresentedFace) -> None:
-        contract = self._index.contract
+        contract = self.indexes.of(represented.contract.key).contract
         if contract is None or represented.contract != contract:
             raise PrivFaceError(
                 ErrorCode.CONTRACT_MISMATCH,

@@ -53,9 +53,8 @@ class SealedListener:
         self._waiting.append(payload)
         self._came.set()
 
-    async def run(self, started: asyncio.Event) -> None:
-        """Take frames in, one after the other, once the backend has ``started``."""
-        await started.wait()
+    async def run(self) -> None:
+        """Take frames in, one after the other. No engine is needed for them."""
         while True:
             await self._came.wait()
             self._came.clear()

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol
 
 from privface_backend.domain.frames import AnonymizedFrame
-from privface_backend.domain.visits import Ranker
 from privface_backend.errors import PrivFaceError
 from privface_backend.events import Bus, Message
-from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import Cameras
 from privface_backend.pipeline.household import Household
 from privface_backend.pipeline.identification import Judgement
 from privface_backend.pipeline.live_visits import VisitUpdate, follow_visit
+from privface_backend.pipeline.matcher import Matcher
 from privface_backend.pipeline.recognition import Recognition, Timed
+from privface_backend.pipeline.recording import Recording, Seen
 from privface_backend.pipeline.statements import explain, make_event
 from privface_backend.pipeline.strangers import Strangers
 from privface_backend.pipeline.visit_settings import VisitSettings
@@ -30,17 +30,6 @@ from privface_backend.protocol import ErrorCode, Event, FrameCard, Privacy, Stre
 # How often, and after how many seconds each time, a frame that can wait asks for its turn again.
 _PATIENT_TRIES: Final = 240
 _PATIENT_SECONDS: Final = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What came of one frame, whose card it was: the judgement, what it made of visits, the events that went out."""
-
-    timed: Timed
-    card: FrameCard
-    events: tuple[Event, ...] = ()
-    updates: tuple[VisitUpdate, ...] = ()
-    frame: int = 0
 
 
 class Record(Protocol):
@@ -57,46 +46,59 @@ class Learn(Protocol):
     ) -> None: ...
 
 
+class _Followed:
+    """The visits and strangers before the cameras whose faces one matcher compares."""
+
+    def __init__(self, matcher: Matcher, settings: VisitSettings, strangers: Strangers | None) -> None:
+        self.matcher: Final = matcher
+        self.strangers: Final = strangers
+        self._settings: Final = settings
+        self.visits: Final = self.make_visits()
+
+    def make_visits(self) -> Visits:
+        return Visits(rules=self._settings.rules, timing=self._settings.timing, likeness=self._likeness)
+
+    def _likeness(self, similarity: float, relative: float) -> float:
+        return self.matcher.model.likeness(similarity, relative)
+
+
 class Intake:
     """Takes frames in. ``record`` keeps events; ``clock`` gives aware times; ``wake`` is called when the time of the
     next thing to do may have changed; ``gate`` raises where no camera's frame may be looked at now; ``learn`` sees
-    every live frame."""
+    every live frame that shows how strongly it should be anonymized; ``strangers`` makes those of a matcher's cameras.
+    """
 
     def __init__(
         self,
         *,
         recognition: Recognition,
-        index: GalleryIndex,
         cameras: Cameras,
         household: Household,
         bus: Bus,
         record: Record,
         clock: Callable[[], datetime],
         settings: VisitSettings,
-        strangers: Strangers | None = None,
+        strangers: Callable[[Matcher], Strangers | None] = lambda _matcher: None,
         wake: Callable[[], None] = lambda: None,
         gate: Callable[[], None] = lambda: None,
         learn: Learn | None = None,
     ) -> None:
         self._recognition: Final = recognition
-        self._index: Final = index
         self._cameras: Final = cameras
         self._household: Final = household
         self._bus: Final = bus
         self._record: Final = record
         self._clock: Final = clock
         self._settings: Final = settings
-        self._strangers: Final = strangers
         self._wake: Final = wake
         self._gate: Final = gate
         self._learn: Final = learn
-        self._visits: Final = self._make_visits()
+        self._followed: Final = {
+            matcher: _Followed(matcher, settings, strangers(matcher)) for matcher in recognition.matchers.all
+        }
 
-    def _make_visits(self) -> Visits:
-        return Visits(rules=self._settings.rules, timing=self._settings.timing, likeness=self._likeness)
-
-    def _likeness(self, similarity: float, relative: float) -> float:
-        return self._recognition.model.likeness(similarity, relative)
+    def _of(self, camera: str) -> _Followed:
+        return self._followed[self._recognition.matchers.of(camera)]
 
     async def camera_frame(self, data: bytes, card: FrameCard) -> Seen:
         """A camera's frame: the newest wins, what is found becomes events.
@@ -107,7 +109,11 @@ class Intake:
         return await self.judged_frame(
             card,
             lambda: self._recognition.identify(
-                data, claimed=card.privacy, default=self.default_privacy(card.camera), newest=whose(card)
+                data,
+                claimed=card.privacy,
+                default=self.default_privacy(card.camera),
+                camera=card.camera,
+                newest=whose(card),
             ),
         )
 
@@ -119,7 +125,9 @@ class Intake:
         """
         return await self.judged_frame(
             card,
-            lambda: self._recognition.identify_pixels(frame.pixels, claimed=frame.privacy, newest=whose(card)),
+            lambda: self._recognition.identify_pixels(
+                frame.pixels, claimed=frame.privacy, camera=card.camera, newest=whose(card)
+            ),
         )
 
     async def judged_frame(self, card: FrameCard, identify: Callable[[], Awaitable[Timed]]) -> Seen:
@@ -158,7 +166,9 @@ class Intake:
                 tries = _PATIENT_TRIES if patient else 0
                 while True:
                     try:
-                        timed = await self._recognition.identify_pixels(frame.pixels, claimed=claimed, default=default)
+                        timed = await self._recognition.identify_pixels(
+                            frame.pixels, claimed=claimed, default=default, camera=frame.card.camera
+                        )
                         break
                     except PrivFaceError as error:
                         if error.code is not ErrorCode.OVERLOADED or tries == 0:
@@ -180,37 +190,42 @@ class Intake:
             PrivFaceError: ``overloaded``: the camera is new, and there are too many.
         """
         self._cameras.note_source(card.camera, card.source)
-        now = self._clock()
-        updates = self._visits.take(
-            timed.judgement, card, timed.latency_ms, now=now, ranker=self._recognition.ranking()
+        now, followed = self._clock(), self._of(card.camera)
+        updates = followed.visits.take(
+            timed.judgement, card, timed.latency_ms, now=now, ranker=followed.matcher.ranking()
         )
-        if self._learn is not None:
+        # What is sealed isn't anonymized at all.
+        if self._learn is not None and not followed.matcher.sealed:
             self._learn(timed.judgement, card, updates, now)
-        events = self._tell_updates(updates, live=True)
+        events = self._tell_updates(followed, updates, live=True)
         self._wake()
         return Seen(timed=timed, card=card, events=events, updates=updates)
 
     def record(self, *, live: bool = False) -> Recording:
-        """Visits of their own for a recording or a stream that somebody asked about; the states of people and cameras
-        follow it only where it is ``live``, and then its first frame makes the camera."""
+        """Visits of their own for a recording or a stream that somebody asked about, which is of pictures; the states
+        of people and cameras follow it only where it is ``live``, and then its first frame makes the camera."""
+        followed = self._followed[self._recognition.matcher]
         return Recording(
-            self._make_visits(),
-            self._recognition.ranking,
-            partial(self._tell_updates, live=live),
-            accept=self._accept if live else lambda _card: None,
+            followed.make_visits(),
+            followed.matcher.ranking,
+            partial(self._tell_updates, followed, live=live),
+            accept=partial(self._accept, live=live),
         )
 
-    def _accept(self, card: FrameCard) -> None:
-        self._cameras.add(card.camera)
+    def _accept(self, card: FrameCard, *, live: bool) -> None:
+        self._recognition.require_pictures(card.camera)
+        if live:
+            self._cameras.add(card.camera)
 
     def forget(self, person_ids: Collection[str]) -> int:
         """Remember nothing of the visits of people who were forgotten while these went on; 0: nothing waits here."""
-        self._visits.forget(person_ids)
+        for followed in self._followed.values():
+            followed.visits.forget(person_ids)
         return 0
 
     def drop_visits(self, camera: str) -> None:
         """Say nothing more about what a camera has shown: it was switched off."""
-        self._visits.drop(camera)
+        self._of(camera).visits.drop(camera)
 
     def forget_camera(self, camera: str) -> None:
         """Forget a camera: its settings, its visits and who is before it. It comes back with its next frame.
@@ -226,39 +241,43 @@ class Intake:
 
     def end_source_event(self, camera: str, source_event_id: str) -> None:
         """Say what is to be said of a source event whose sender has no more frames of it."""
-        if self._recognition.ready:
-            self._tell_updates(self._visits.end_source_event(camera, source_event_id), live=True)
+        followed = self._of(camera)
+        if followed.matcher.ready:
+            self._tell_updates(followed, followed.visits.end_source_event(camera, source_event_id), live=True)
             self._wake()
 
     def pass_time(self) -> None:
         """Say what is to be said because nothing came for a while, and tell of states."""
-        if self._recognition.ready:
-            self._tell_updates(self._visits.pass_time(self._clock(), self._recognition.ranking()), live=True)
+        for followed in self._followed.values():
+            if followed.matcher.ready:
+                updates = followed.visits.pass_time(self._clock(), followed.matcher.ranking())
+                self._tell_updates(followed, updates, live=True)
         self.tell_states()
 
     def next_due(self) -> datetime | None:
         """When ``pass_time`` will have something to do if nothing comes before."""
-        due = (self._visits.next_due(), self._household.next_change(self._clock()))
+        visits = (followed.visits.next_due() for followed in self._followed.values())
+        due = (*visits, self._household.next_change(self._clock()))
         return min((moment for moment in due if moment is not None), default=None)
 
-    def _tell_updates(self, updates: Sequence[VisitUpdate], *, live: bool) -> tuple[Event, ...]:
-        events = tuple(event for update in updates if (event := self._tell_update(update, live=live)) is not None)
+    def _tell_updates(self, followed: _Followed, updates: Sequence[VisitUpdate], *, live: bool) -> tuple[Event, ...]:
+        told = (self._tell_update(followed, update, live=live) for update in updates)
+        events = tuple(event for event in told if event is not None)
         self.tell_states()
         return events
 
-    def _tell_update(self, update: VisitUpdate, *, live: bool) -> Event | None:
+    def _tell_update(self, followed: _Followed, update: VisitUpdate, *, live: bool) -> Event | None:
         """Take an update into the states, and make, keep and tell its event if it has one."""
-        now, snapshot = self._clock(), self._index.snapshot
-        stranger = None if self._strangers is None else self._strangers.take(update, now)
+        now, matcher = self._clock(), followed.matcher
+        snapshot = matcher.index.snapshot
+        stranger = None if followed.strangers is None else followed.strangers.take(update, now)
         if live:
             follow_visit(self._household, update, now)
         if update.statement is None or (update.statement.person_id or "") not in {"", *snapshot.names}:
             return None
         event = make_event(update, snapshot, now=now, lifetime=self._settings.lifetime, stranger=stranger)
-        ranking = self._recognition.ranking()
-        reasons = explain(
-            update, self._settings.rules.decision, people=ranking.people, source=self._recognition.model.source
-        )
+        people, source = matcher.ranking().people, matcher.model.source
+        reasons = explain(update, self._settings.rules.decision, people=people, source=source)
         self._record((event,), {event.event_id: reasons})
         if live:
             self._household.note_event(event.camera, event.event_id, event.captured_at)
@@ -269,43 +288,6 @@ class Intake:
         """Tell of the states of people and cameras that changed since this was last called."""
         for state in self._household.changes(self._clock()):
             self._bus.tell(Message(StreamMessage.STATE, state.to_dict(), state))
-
-
-class Recording:
-    """The visits of one recording, whose time is that of its frames."""
-
-    def __init__(
-        self,
-        visits: Visits,
-        ranker: Callable[[], Ranker],
-        tell: Callable[[Sequence[VisitUpdate]], tuple[Event, ...]],
-        *,
-        accept: Callable[[FrameCard], None],
-    ) -> None:
-        self._visits: Final = visits
-        self._ranker: Final = ranker
-        self._tell: Final = tell
-        self._accept: Final = accept
-
-    def take(self, seen: Seen) -> Seen:
-        """Take the next frame in.
-
-        Raises:
-            PrivFaceError: ``overloaded``: it is of a new camera, and there are too many.
-        """
-        self._accept(seen.card)
-        now, ranker = seen.card.captured_at, self._ranker()
-        passed = self._visits.pass_time(now, ranker)
-        taken = self._visits.take(
-            seen.timed.judgement, seen.card, seen.timed.latency_ms, now=now, ranker=ranker, number=seen.frame
-        )
-        updates = (*passed, *taken)
-        return replace(seen, updates=updates, events=self._tell(updates))
-
-    def end(self) -> tuple[tuple[VisitUpdate, ...], tuple[Event, ...]]:
-        """The recording is over: what there is must do."""
-        updates = self._visits.end_all()
-        return updates, self._tell(updates)
 
 
 def whose(card: FrameCard) -> str:

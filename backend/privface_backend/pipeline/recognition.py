@@ -8,26 +8,21 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from privface_backend.audit.acts import note_faces
-from privface_backend.domain.calibration import ScoreModel
 from privface_backend.domain.decision import DecisionRules
 from privface_backend.domain.frames import Pixels
 from privface_backend.domain.matching import Contract
-from privface_backend.domain.ranking import Ranking
-from privface_backend.domain.score_models import score_model
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.enrollment import RepresentedFace
-from privface_backend.gallery.index import NO_CONTRACT, GalleryIndex, GallerySnapshot
 from privface_backend.pipeline.enrollment import EnrollmentBar, FaceChoice, enroll
-from privface_backend.pipeline.identification import Judgement, judge
+from privface_backend.pipeline.identification import Judgement
 from privface_backend.pipeline.lane import Lane
+from privface_backend.pipeline.matcher import Matcher, Matchers, engines_not_ready
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
 from privface_backend.pipeline.process import Look, Process, Stopwatch
 from privface_backend.pipeline.versions import RepresentedVersions, Version, enroll_versions
 from privface_backend.protocol import EngineNames, ErrorCode, Privacy
 
 T = TypeVar("T")
-
-_USUAL_THRESHOLD: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,30 +44,27 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognitionRules:
-    """What is set from outside: limits, the default anonymization, how careful decisions are. ``sealed``: a user side
-    finds and represents the faces; no picture is taken."""
+    """What is set from outside: limits, the default anonymization, how careful decisions are."""
 
     limits: PictureLimits
     default_privacy: Privacy
     ladder: Sequence[float]
     decision: DecisionRules
     enrollment: EnrollmentBar
-    sealed: bool = False
 
 
 class Recognition:
-    """Looks at pictures. ``make_process`` makes the engines, on the lane's thread, at ``start``."""
+    """Looks at pictures, and decides about what user sides saw. ``make_process`` makes the engines, on the lane's
+    thread, at ``start``."""
 
     def __init__(
-        self, lane: Lane, index: GalleryIndex, rules: RecognitionRules, make_process: Callable[[], Process]
+        self, lane: Lane, matchers: Matchers, rules: RecognitionRules, make_process: Callable[[], Process]
     ) -> None:
         self._lane: Final = lane
-        self._index: Final = index
         self._make_process: Final = make_process
         self._process: Process | None = None
-        self._model: ScoreModel | None = None
-        self._ranking: tuple[GallerySnapshot, Ranking] | None = None
         self._observers: Final[list[Observer]] = []
+        self.matchers: Final = matchers
         self.rules: Final = rules
 
     def observe(self, observer: Observer) -> None:
@@ -93,31 +85,26 @@ class Recognition:
         process = await self._lane.run(self._make_process)
         process.engines.anonymizer(self.rules.default_privacy.method).validate(self.rules.default_privacy.parameter)
         contract = process.engines.contract
-        self._model = score_model(contract, process.engines.recognizer.verification_threshold)
+        self.matcher.use(contract, process.engines.recognizer.verification_threshold)
         self._process = process
         return contract
 
-    def use_sealed(self, contract: Contract, verification_threshold: float) -> None:
-        """Compare a user side's templates from now on, which are of ``contract``."""
-        self._model = score_model(contract, verification_threshold)
-        self._ranking = None
-
-    def require_pictures(self) -> None:
-        """Refuse a picture, before anything of it is read.
+    def require_pictures(self, camera: str | None = None) -> None:
+        """Refuse a picture before anything of it is read. ``camera``: whose it is said to be; None: nobody's.
 
         Raises:
             PrivFaceError: ``sealed``.
         """
-        if self.rules.sealed:
-            raise PrivFaceError(
-                ErrorCode.SEALED,
-                "This backend is sealed: it takes no pictures.",
-                allowed="sealed frames, as `privface bridge` with bridge.sealed and `privface seal` send them",
-            )
+        self.matchers.require_pictures(camera)
+
+    @property
+    def matcher(self) -> Matcher:
+        """What compares the faces of pictures."""
+        return self.matchers.main
 
     @property
     def ready(self) -> bool:
-        return self.rules.sealed or self._process is not None
+        return self.matchers.cameras.everything or self._process is not None
 
     @property
     def process(self) -> Process:
@@ -128,49 +115,27 @@ class Recognition:
         """
         self.require_pictures()
         if self._process is None:
-            raise _not_ready()
+            raise engines_not_ready()
         return self._process
 
-    @property
-    def model(self) -> ScoreModel:
-        """How scores are distributed that these engines give.
-
-        Raises:
-            PrivFaceError: ``weights_missing``: the engines could not be made yet.
-        """
-        if self._model is None:
-            if not self.rules.sealed:
-                raise _not_ready()
-            # Nobody has sent anything yet, so that nothing is compared.
-            return score_model(NO_CONTRACT, _USUAL_THRESHOLD)
-        return self._model
-
-    def ranking(self) -> Ranking:
-        """The comparison with everybody who is enrolled now. On any thread.
-
-        Raises:
-            PrivFaceError: ``weights_missing``: the engines could not be made yet.
-        """
-        snapshot, made = self._index.snapshot, self._ranking
-        if made is None or made[0] is not snapshot:
-            ranking = Ranking(snapshot.templates, self.model, self.rules.decision, snapshot.negatives, snapshot.ignored)
-            made = self._ranking = (snapshot, ranking)
-        return made[1]
-
     async def identify(
-        self, data: bytes, *, claimed: Privacy | None = None, default: Privacy | None = None, newest: str | None = None
+        self,
+        data: bytes,
+        *,
+        claimed: Privacy | None = None,
+        default: Privacy | None = None,
+        camera: str | None = None,
+        newest: str | None = None,
     ) -> Timed:
-        """Look at a picture's bytes. ``newest``: the camera for which a newer frame may take this one's place.
+        """Look at a picture's bytes. ``camera``: whose it is said to be; ``newest``: the camera for which a newer frame
+        may take this one's place.
 
         Raises:
             PrivFaceError: what ``decode_picture``, ``Process.anonymize`` and the lane raise; ``sealed``.
         """
-        self._refuse_if_sealed()
+        self._refuse_if_sealed(camera)
         watch = Stopwatch()
-        work = self._queued(watch, lambda: self._identify(data, claimed, default, watch))
-        return await self._observed(
-            self._lane.run(work) if newest is None else self._lane.run_newest(newest, work), watch
-        )
+        return await self._run(watch, newest, lambda: self._identify(data, claimed, default, watch))
 
     async def identify_pixels(
         self,
@@ -178,27 +143,24 @@ class Recognition:
         *,
         claimed: Privacy | None = None,
         default: Privacy | None = None,
+        camera: str | None = None,
         newest: str | None = None,
     ) -> Timed:
-        """Look at a decoded frame, as a video or a camera link gives it. ``newest``: as in ``identify``."""
-        self._refuse_if_sealed()
+        """Look at a decoded frame, as a video or a camera link gives it. ``camera``, ``newest``: as in ``identify``."""
+        self._refuse_if_sealed(camera)
         watch = Stopwatch()
-        work = self._queued(watch, lambda: self._judge(pixels, claimed, default, watch))
-        return await self._observed(
-            self._lane.run(work) if newest is None else self._lane.run_newest(newest, work), watch
-        )
+        return await self._run(watch, newest, lambda: self._judge(pixels, claimed, default, watch))
 
-    async def identify_look(self, look: Look, engine: EngineNames, *, newest: str | None = None) -> Timed:
-        """Decide about what somebody else's engines saw. ``newest``: as in ``identify``.
+    async def identify_look(
+        self, look: Look, engine: EngineNames, *, camera: str | None = None, newest: str | None = None
+    ) -> Timed:
+        """Decide about what a user side saw. ``camera``, ``newest``: as in ``identify``.
 
         Raises:
-            PrivFaceError: what the lane raises.
+            PrivFaceError: what the lane raises; ``contract_mismatch``: the camera isn't sealed.
         """
-        watch = Stopwatch()
-        work = self._queued(watch, lambda: self._verify(look, engine, watch))
-        return await self._observed(
-            self._lane.run(work) if newest is None else self._lane.run_newest(newest, work), watch
-        )
+        matcher, watch = self.matchers.require_sealed(camera), Stopwatch()
+        return await self._run(watch, newest, lambda: self._verify(matcher, look, engine, watch))
 
     async def represent(
         self, data: bytes, *, claimed: Privacy | None = None, choice: FaceChoice | None = None
@@ -237,6 +199,11 @@ class Recognition:
             lambda: enroll_versions(process, versions, choice=choice or FaceChoice(), bar=self.rules.enrollment)
         )
 
+    async def _run(self, watch: Stopwatch, newest: str | None, work: Callable[[], Judgement]) -> Timed:
+        queued = self._queued(watch, work)
+        judging = self._lane.run(queued) if newest is None else self._lane.run_newest(newest, queued)
+        return await self._observed(judging, watch)
+
     async def _observed(self, judging: Awaitable[Judgement], watch: Stopwatch) -> Timed:
         try:
             timed = _timed(await judging, watch)
@@ -256,15 +223,16 @@ class Recognition:
     def _judge(self, pixels: Pixels, claimed: Privacy | None, default: Privacy | None, watch: Stopwatch) -> Judgement:
         process = self.process
         frame = process.anonymize(pixels, claimed, default or self.rules.default_privacy, watch)
-        return self._verify(process.look(frame, watch), process.engines.names, watch)
+        return self._verify(self.matcher, process.look(frame, watch), process.engines.names, watch)
 
-    def _verify(self, look: Look, engine: EngineNames, watch: Stopwatch) -> Judgement:
+    @staticmethod
+    def _verify(matcher: Matcher, look: Look, engine: EngineNames, watch: Stopwatch) -> Judgement:
         with watch.stage("verify"):
-            return judge(look, self._index.snapshot, self.ranking(), rules=self.rules.decision, engine=engine)
+            return matcher.judge(look, engine)
 
-    def _refuse_if_sealed(self) -> None:
+    def _refuse_if_sealed(self, camera: str | None) -> None:
         try:
-            self.require_pictures()
+            self.require_pictures(camera)
         except PrivFaceError as error:
             self.skip(error.code)
             raise
@@ -279,10 +247,6 @@ class Recognition:
             return work()
 
         return timed
-
-
-def _not_ready() -> PrivFaceError:
-    return PrivFaceError(ErrorCode.WEIGHTS_MISSING, "The engines are not ready. `privface doctor` says why.")
 
 
 def _timed(judgement: Judgement, watch: Stopwatch) -> Timed:

@@ -3,19 +3,19 @@ can still be corrected."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Final, Protocol
 from uuid import uuid4
 
-from privface_backend.domain.calibration import ScoreModel
-from privface_backend.domain.decision import DecisionRules, WeighedFace, decide_visit
+from privface_backend.domain.decision import WeighedFace, decide_visit
 from privface_backend.domain.matching import Template
 from privface_backend.domain.memory import KeptVisit, RememberedFace, Stranger
 from privface_backend.domain.ranking import Ranking
 from privface_backend.pipeline.live_visits import LiveVisit, VisitUpdate
+from privface_backend.pipeline.matcher import Matcher
 from privface_backend.protocol import Outcome, StrangerRef
 
 _MOST_FACES: Final = 8
@@ -29,8 +29,8 @@ class Keeper(Protocol):
 
     def put_stranger(self, stranger: Stranger, *, new: bool = False) -> None: ...
 
-    def known(self) -> Iterable[Stranger]:
-        """Those of the contract in use, what is still to be written included."""
+    def known(self, contract: str) -> Iterable[Stranger]:
+        """Those of a contract, by its key, what is still to be written included."""
 
     def next_number(self) -> int:
         """A number that no stranger had."""
@@ -45,21 +45,13 @@ class _Known:
 
 
 class Strangers:
-    """Gives unknown visits their stranger. ``model``, ``contract``: of the engines in use."""
+    """Gives unknown visits their stranger, among those whose faces ``matcher`` can compare."""
 
-    def __init__(
-        self,
-        *,
-        keeper: Keeper,
-        model: Callable[[], ScoreModel],
-        contract: Callable[[], str],
-        rules: DecisionRules,
-    ) -> None:
+    def __init__(self, keeper: Keeper, matcher: Matcher) -> None:
         self._keeper: Final = keeper
-        self._model: Final = model
-        self._contract: Final = contract
+        self._matcher: Final = matcher
         # Two visits are one stranger's as surely as a visit is somebody's who is enrolled; none leads another.
-        self._rules: Final = replace(rules, margin=0.0, alike=0.0)
+        self._rules: Final = replace(matcher.rules, margin=0.0, alike=0.0)
         self._of_visit: Final[dict[str, _Known]] = {}
 
     def take(self, update: VisitUpdate, now: datetime) -> StrangerRef | None:
@@ -88,7 +80,7 @@ class Strangers:
                         id=live.visit.id,
                         camera=live.camera,
                         last_seen=min(live.last_seen, now),
-                        contract=self._contract(),
+                        contract=self._matcher.contract,
                         faces=faces,
                         person_id=said.person_id,
                         stranger_id=stranger.id if stranger is not None and is_unknown else None,
@@ -109,14 +101,15 @@ class Strangers:
         """The stranger of an earlier visit whose faces these are, one visit on; else a new one."""
         # Two people who are there at once are not one.
         here = {known.stranger.id for known in self._of_visit.values() if _together(known.live, live)}
-        known = {stranger.id: stranger for stranger in self._keeper.known() if stranger.id not in here}
+        strangers = self._keeper.known(self._matcher.contract)
+        known = {stranger.id: stranger for stranger in strangers if stranger.id not in here}
         found = known.get(self._nearest(known, faces) or "")
         if found is not None:
             return replace(found, visits=found.visits + 1, camera=live.camera)
         return Stranger(
             id=str(uuid4()),
             number=self._keeper.next_number(),
-            contract=self._contract(),
+            contract=self._matcher.contract,
             first_seen=live.track.first_at,
             last_seen=live.last_seen,
             camera=live.camera,
@@ -130,7 +123,7 @@ class Strangers:
         ]
         if not templates:
             return None
-        ranking = Ranking(templates, self._model(), self._rules)
+        ranking = Ranking(templates, self._matcher.model, self._rules)
         weighed = [WeighedFace(weight=face.weight, ranked=ranking.rank(face.vector, face.level)) for face in faces]
         return decide_visit(weighed, self._rules).person_id
 

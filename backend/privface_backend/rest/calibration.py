@@ -49,7 +49,7 @@ async def apply_calibration(request: web.Request) -> web.Response:
     adviser = _adviser(request)
     await services.gallery.poll()
     level = applicable(await request.app[SERVICES].calibrator.current())
-    cameras = choose_cameras(services.cameras, names)
+    cameras = choose_cameras(services.cameras, names, services.recognition.matchers.cameras)
     advice = await adviser.advise(cameras, level, width)
     for one in advice:
         if one.proposed is not None:
@@ -83,7 +83,9 @@ async def _describe(request: web.Request, last: Calibration | None) -> dict[str,
     holds = last is not None and last.enrolled.gallery == enrolled.gallery
     chosen = last.chosen if last is not None and holds else None
     level = chosen if chosen is not None and chosen.relative > 0 else None
-    advice = await _adviser(request).advise(request.app[SERVICES].cameras.all(), level)
+    services = request.app[SERVICES]
+    cameras = choose_cameras(services.cameras, None, services.recognition.matchers.cameras)
+    advice = await _adviser(request).advise(cameras, level)
     return {
         "enrolled": enrolled.to_dict(),
         "current": holds,
@@ -160,6 +162,7 @@ OPERATIONS: Final = (
             ErrorCode.BAD_REQUEST,
             ErrorCode.BODY_TOO_LARGE,
             ErrorCode.NOT_FOUND,
+            ErrorCode.SEALED,
             ErrorCode.NOT_CALIBRATED,
             ErrorCode.WEIGHTS_MISSING,
             *STORAGE_ERRORS,

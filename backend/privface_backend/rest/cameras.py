@@ -30,6 +30,7 @@ def describe_cameras(services: Services) -> list[dict[str, object]]:
         _describe(
             cameras.get(name) or Camera(name=name), states.get(name) or CameraState(camera=name), services.advice(name)
         )
+        | {"sealed": name in services.recognition.matchers.cameras}
         for name in sorted(cameras.keys() | states.keys())
     ]
 
@@ -63,6 +64,9 @@ async def change_camera(request: web.Request) -> web.Response:
     change = await read_object(request)
     # Everything is checked before anything is changed.
     enabled, parameter, target = _read_enabled(change), _read_parameter(change, services), _read_target(change)
+    if parameter is not None or target is not None:
+        # Nothing of a sealed camera is anonymized.
+        services.recognition.require_pictures(name)
     services.cameras.add(name)
     if enabled is not None:
         services.cameras.enable(name, enabled=enabled)
@@ -112,7 +116,7 @@ async def remove_camera(request: web.Request) -> web.Response:
 async def take_frame(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     name = check_camera_name(request.match_info["camera"])
-    upload = await read_upload(request)
+    upload = await read_upload(request, name)
     file = upload.one_file()
     card = read_card(upload.value("card"), camera=name, now=services.clock(), request_id=request_id(request))
     if card.camera != name:
@@ -167,7 +171,8 @@ OPERATIONS: Final = (
         handler=change_camera,
         tag="Cameras",
         summary="Switch recognition on or off, or set the camera's own privacy parameter or target",
-        description="A camera can be set before its first frame. parameter, target null: the default's again.",
+        description="A camera can be set before its first frame. parameter, target null: the default's again. A sealed "
+        "camera has neither.",
         scope=Scope.ADMIN,
         parameters=(_CAMERA,),
         body=Body(content={JSON: component("CameraSettings")}),

@@ -156,7 +156,7 @@ def compare(services: Services, templates: Sequence[Template], face: SeenFace) -
     rules = recognition.rules.decision
     people = {template.person_id for template in templates}
     examples = [example for example in snapshot.negatives if example.person_id in people]
-    ranking = Ranking(templates, recognition.model, rules, examples, snapshot.ignored)
+    ranking = Ranking(templates, recognition.matcher.model, rules, examples, snapshot.ignored)
     decision = decide(ranking.rank(observed.vector, observed.level), rules)
     return confidence(decision.evidence, named=decision.person_id is not None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -38,9 +39,9 @@ _FACE: Final = Parameter(name="face", place="path", description="The face's id."
 
 
 async def list_faces(request: web.Request) -> web.Response:
-    person = await find_person(request)
-    faces = await request.app[SERVICES].gallery.faces(person.id)
-    return web.json_response({"faces": [describe_face(face) for face in faces]})
+    services, person = request.app[SERVICES], await find_person(request)
+    faces = await services.gallery.faces(person.id)
+    return web.json_response({"faces": describe_faces(services, faces)})
 
 
 async def remove_face(request: web.Request) -> web.Response:
@@ -59,7 +60,7 @@ async def enroll(request: web.Request) -> web.Response:
     enrolled, refused = await (_enroll_versions if order.versions else _enroll_each)(services, person, order)
     answer = {
         "person": (await services.gallery.person(person.id)).to_dict(),
-        "faces": [describe_face(face) for face in enrolled],
+        "faces": describe_faces(services, enrolled),
         "refused": [
             {"file": place, "name": order.files[place].name, "error": error.to_dict()} for place, error in refused
         ],
@@ -131,6 +132,8 @@ class _Order:
         cards = [
             read_card(text, camera=_CAMERA, now=now, request_id=request_id(request)) for text in _read_cards(upload)
         ]
+        for card in cards:
+            request.app[SERVICES].recognition.require_pictures(card.camera)
         return cls(
             files=upload.files,
             claims=tuple(card.privacy for card in cards),
@@ -192,8 +195,18 @@ def _refusal(refused: list[tuple[int, PrivFaceError]]) -> PrivFaceError:
     return PrivFaceError(first.code, first.message, allowed=first.allowed, details=details)
 
 
-def describe_face(face: EnrolledFace) -> dict[str, object]:
-    return {"id": face.id, "person_id": face.person_id, "created_at": to_wire_time(face.created_at)}
+def describe_faces(services: Services, faces: Iterable[EnrolledFace]) -> list[dict[str, object]]:
+    """Faces as they go out; ``sealed``: of a user side's templates."""
+    sealed = services.gallery.sealed_faces
+    return [
+        {
+            "id": face.id,
+            "person_id": face.person_id,
+            "created_at": to_wire_time(face.created_at),
+            "sealed": face.id in sealed,
+        }
+        for face in faces
+    ]
 
 
 _ENROLLMENT: Final = Body(

@@ -10,16 +10,16 @@ from typing import Final
 from aiohttp import web
 
 from privface_backend.errors import PrivFaceError
-from privface_backend.pipeline.intake import Seen
 from privface_backend.pipeline.live_visits import VisitUpdate
 from privface_backend.pipeline.recognition import Recognition, Timed
+from privface_backend.pipeline.recording import Seen
 from privface_backend.pipeline.sources import make_video
 from privface_backend.plugins.ports import VideoLength
 from privface_backend.protocol import ErrorCode, Event, FrameCard, Privacy
 from privface_backend.rest.documents import read_card, read_flag
 from privface_backend.rest.middleware import request_id
 from privface_backend.rest.services import SERVICES, Services
-from privface_backend.rest.uploads import Upload, UploadedFile
+from privface_backend.rest.uploads import CARD_HEADER, Upload, UploadedFile
 
 _CAMERA: Final = "upload"
 
@@ -89,16 +89,33 @@ def read_wanted_card(request: web.Request, upload: Upload, wish: Wish) -> FrameC
     """The card of the picture or of the video's first frame.
 
     Raises:
-        PrivFaceError: ``bad_frame_card``; ``bad_request``: the anonymization was given twice.
+        PrivFaceError: ``bad_frame_card``; ``bad_request``: the anonymization was given twice; ``sealed``: so is the
+            camera that it names.
     """
-    now = request.app[SERVICES].clock()
-    card = read_card(upload.value("card"), camera=_CAMERA, now=now, request_id=request_id(request))
+    card = _read_card(request, upload.value("card"))
     if card.privacy is not None and wish.privacy is not None:
         raise PrivFaceError(
             ErrorCode.BAD_REQUEST,
             "The anonymization was given twice.",
             allowed="method and privacy in the query, or privacy in the frame card",
         )
+    return card
+
+
+def check_announced_camera(request: web.Request) -> None:
+    """Refuse a file before it is read where the card beside it, in the headers, names a sealed camera.
+
+    Raises:
+        PrivFaceError: ``sealed``, ``bad_frame_card``.
+    """
+    if (text := request.headers.get(CARD_HEADER)) is not None:
+        _read_card(request, text)
+
+
+def _read_card(request: web.Request, text: str | None) -> FrameCard:
+    services = request.app[SERVICES]
+    card = read_card(text, camera=_CAMERA, now=services.clock(), request_id=request_id(request))
+    services.recognition.require_pictures(card.camera)
     return card
 
 

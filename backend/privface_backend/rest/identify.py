@@ -10,12 +10,13 @@ from typing import Final
 
 from aiohttp import web
 
-from privface_backend.pipeline.intake import Seen
+from privface_backend.pipeline.recording import Seen
 from privface_backend.protocol import ErrorCode, FrameCard, Scope
 from privface_backend.rest.disconnects import until_gone
 from privface_backend.rest.identifications import (
     VideoProgress,
     Wish,
+    check_announced_camera,
     describe,
     event_ids,
     look_through,
@@ -90,12 +91,15 @@ def upload_body(*raw: str) -> Body:
 
 async def identify(request: web.Request) -> web.StreamResponse:
     services, wish = request.app[SERVICES], Wish.read(request)
+    check_announced_camera(request)
     upload = await read_upload(request)
     file = upload.one_file()
     card = read_wanted_card(request, upload, wish)
     if file.is_video:
         return await _identify_video(request, file, card, wish)
-    timed = await services.recognition.identify(file.data, claimed=card.privacy, default=wish.privacy)
+    timed = await services.recognition.identify(
+        file.data, claimed=card.privacy, default=wish.privacy, camera=card.camera
+    )
     document = describe(services, timed, wish, file=file.name)
     if wish.publish:
         seen = services.intake.record().take(Seen(timed=timed, card=replace(card, more=False)))

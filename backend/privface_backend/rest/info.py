@@ -64,16 +64,34 @@ async def show_info(request: web.Request) -> web.Response:
 def _engines(services: Services) -> dict[str, object]:
     wanted = services.settings.engines
     contract = services.index.contract.key if services.index.contract is not None else None
-    if services.sealed.enabled:
-        # Which there are is the user side's business, and known once it has sent something.
-        terms = services.sealed.terms
-        detector, recognizer = ("", "") if terms is None else (terms.engine.detector, terms.engine.recognizer)
-        return {"detector": detector, "recognizer": recognizer, "aligner": "", "contract": contract}
+    sealed = _sealed_engines(services)
+    if services.settings.privacy.sealed:
+        detector, recognizer = ("", "") if sealed is None else (sealed["detector"], sealed["recognizer"])
+        return {
+            "detector": detector,
+            "recognizer": recognizer,
+            "aligner": "",
+            "contract": contract,
+            "sealed": sealed,
+        }
     return {
         "detector": wanted.detector,
         "recognizer": wanted.recognizer,
         "aligner": wanted.aligner,
         "contract": contract,
+        "sealed": sealed,
+    }
+
+
+def _sealed_engines(services: Services) -> dict[str, str] | None:
+    """The user sides' engines, and the contract of what they send; None: none has sent anything yet."""
+    terms = services.sealed.terms
+    if terms is None:
+        return None
+    return {
+        "detector": terms.engine.detector,
+        "recognizer": terms.engine.recognizer,
+        "contract": terms.contract.key,
     }
 
 
@@ -86,6 +104,7 @@ def _privacy(services: Services) -> dict[str, object]:
         "parameter": default.parameter,
         "require_client": process.require_client,
         "sealed": process.sealed,
+        "sealed_cameras": list(services.settings.sealed_cameras.names),
         "working_size": services.settings.pipeline.working_size,
         "allowed": {method: anonymizer.allowed for method, anonymizer in anonymizers.items()},
     }
@@ -105,9 +124,9 @@ def _limits(services: Services) -> dict[str, int]:
 
 
 async def _gallery(services: Services) -> dict[str, object]:
-    snapshot = services.index.snapshot
-    usable = {template.person_id for template in snapshot.templates}
-    enrolled = {face.person_id for face in snapshot.faces}
+    faces, usable_faces = services.index.snapshot.faces, services.gallery.indexes.usable_faces
+    usable = {face.person_id for face in faces if face.id in usable_faces}
+    enrolled = {face.person_id for face in faces}
     statistics = await services.gallery.statistics()
     return statistics.to_dict() | {"people_to_enroll_again": len(enrolled - usable)}
 

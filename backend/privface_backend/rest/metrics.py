@@ -73,7 +73,7 @@ class StateMetrics:
         )
         yield _gauge("privface_people", "People who are enrolled", len(snapshot.people))
         yield _gauge("privface_enrolled_faces", "Faces that are enrolled", len(snapshot.faces))
-        yield _gauge("privface_templates", "Templates of the contract in use", len(snapshot.templates))
+        yield _gauge("privface_templates", "Templates of the contracts in use", services.gallery.indexes.templates)
         yield _gauge("privface_listeners", "Listeners on the websocket and the event stream", services.bus.listening)
         audit = services.audit.counters
         yield CounterMetricFamily("privface_audit_lines", "Lines of the audit log", value=audit.written)

@@ -291,7 +291,14 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         optional=("allow_duplicate",),
     ),
     "People": record({"people": list_of(component("Person"))}),
-    "EnrolledFace": record({"id": _TEXT, "person_id": _TEXT, "created_at": _TIME}),
+    "EnrolledFace": record(
+        {
+            "id": _TEXT,
+            "person_id": _TEXT,
+            "created_at": _TIME,
+            "sealed": {**_FLAG, "description": "It has the templates of a user side, not of a picture."},
+        }
+    ),
     "Faces": record({"faces": list_of(component("EnrolledFace"))}),
     "Enrollment": record(
         {
@@ -320,6 +327,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "enabled": _FLAG,
             "parameter": {**_INTEGER_OR_NULL, "description": "Its own privacy parameter; null: the default's."},
             **CAMERA_ADVICE,
+            "sealed": {**_FLAG, "description": "No picture of it is taken, only what a user side sealed."},
             "frames": _COUNT,
             "skipped": _COUNT,
         }
@@ -350,8 +358,10 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
                     "recognizer": _TEXT,
                     "aligner": _TEXT,
                     "contract": _TEXT_OR_NULL,
+                    "sealed": _or_null(record({"detector": _TEXT, "recognizer": _TEXT, "contract": _TEXT})),
                 },
-                description="Those in use; contract is null until they are ready.",
+                description="Those in use; contract is null until they are ready. sealed: those of user sides, null "
+                "until one has sent something.",
             ),
             "installed": list_of(
                 record(
@@ -372,7 +382,11 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
                     "method": _TEXT,
                     "parameter": {"type": "integer"},
                     "require_client": _FLAG,
-                    "sealed": _FLAG,
+                    "sealed": {**_FLAG, "description": "No picture is taken at all."},
+                    "sealed_cameras": {
+                        **list_of(_TEXT),
+                        "description": "Cameras of which none is, in a backend that takes others' pictures.",
+                    },
                     "working_size": _COUNT,
                     "allowed": {
                         "type": "object",
@@ -388,7 +402,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
                     "people": _COUNT,
                     "faces": _COUNT,
                     "templates": _COUNT,
-                    "stale_faces": {**_COUNT, "description": "Faces without a template of the contract in use."},
+                    "stale_faces": {**_COUNT, "description": "Faces without a template of a contract in use."},
                     "people_to_enroll_again": _COUNT,
                     "contract": _TEXT_OR_NULL,
                     "contracts": _COUNTS_BY_NAME,

@@ -12,7 +12,7 @@ from privface_backend.domain.consent import check_consent
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, FrameCard, Scope, WireError
 from privface_backend.rest.documents import check_camera_name, parse_object, read_card
-from privface_backend.rest.faces import describe_face
+from privface_backend.rest.faces import describe_faces
 from privface_backend.rest.identifications import event_ids, visit_ids
 from privface_backend.rest.middleware import request_id
 from privface_backend.rest.operations import API, JSON, Body, Operation, Parameter, answer_json, component
@@ -54,7 +54,7 @@ async def enroll_sealed(request: web.Request) -> web.Response:
     face = await services.sealed_intake.enroll(person.id, enrollment)
     answer = {
         "person": (await services.gallery.person(person.id)).to_dict(),
-        "faces": [describe_face(face)],
+        "faces": describe_faces(services, [face]),
         "refused": [],
     }
     return web.json_response(answer, status=201)
@@ -107,8 +107,8 @@ OPERATIONS: Final = (
         tag="Recognition",
         summary="A sealed frame of a camera: what is found goes out as events",
         description="As with a picture, but that a user side found and represented the faces, and no picture is sent. "
-        "Only a backend with privacy.sealed takes it. The first frame or enrollment sets the contract; what was sealed "
-        "with another key is refused.",
+        "Only a sealed camera's is taken. The first frame or enrollment sets the contract; what was sealed with "
+        "another key is refused, and so is a frame of a camera that isn't sealed.",
         scope=Scope.IDENTIFY,
         parameters=(_CAMERA,),
         body=_FRAME,
@@ -121,7 +121,7 @@ OPERATIONS: Final = (
         handler=identify_sealed,
         tag="Recognition",
         summary="Who is in a sealed frame",
-        description="Nothing is published. Only a backend with privacy.sealed takes it.",
+        description="Nothing is published. Only a backend that is sealed, or has a sealed camera, takes it.",
         scope=Scope.IDENTIFY,
         body=_FRAME,
         answers={200: answer_json(component("Identification"), "What was found.")},
@@ -133,7 +133,8 @@ OPERATIONS: Final = (
         handler=enroll_sealed,
         tag="People",
         summary="Enroll a person's face from sealed templates",
-        description="Only a backend with privacy.sealed takes it. Where nobody is enrolled, it sets the contract anew.",
+        description="Only a backend that is sealed, or has a sealed camera, takes it. Where nobody has a "
+        "sealed face, it sets the contract anew.",
         scope=Scope.ENROLL,
         parameters=(PERSON,),
         body=Body(content={JSON: component("SealedEnrollment")}),

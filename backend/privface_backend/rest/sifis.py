@@ -90,8 +90,9 @@ async def check_directory(request: web.Request) -> web.Response:
     services = await _enter(request)
     name = check_file_name(request.match_info["file_name"])
     question, detailed = _question(request, services)
-    file = (await read_upload(request)).one_file()
-    card = question.card(camera_name(name), FrameSource.UPLOAD, services.clock())
+    camera = camera_name(name)
+    file = (await read_upload(request, camera)).one_file()
+    card = question.card(camera, FrameSource.UPLOAD, services.clock())
     frames = look_at_file(services, file.data, video=file.is_video, card=card, question=question)
     return await _answer(request, services, question, begin_sightings(services, name, detailed=detailed), frames)
 

@@ -73,14 +73,15 @@ class Upload:
         return values[0] if values else None
 
 
-async def read_upload(request: web.Request) -> Upload:
-    """The files of a request: parts called ``file`` of a form, or a raw body of type image/* or video/*.
+async def read_upload(request: web.Request, camera: str | None = None) -> Upload:
+    """The files of a request: parts called ``file`` of a form, or a raw body of type image/* or video/*. ``camera``:
+    whose pictures they are said to be; None: nobody's.
 
     Raises:
         PrivFaceError: ``bad_request``, ``body_too_large``, ``timeout``; ``sealed``, before anything is read.
     """
     services = request.app[SERVICES]
-    services.recognition.require_pictures()
+    services.recognition.require_pictures(camera)
     limit = services.settings.server.body_megabytes * MEGABYTE
     _check_announced(request, limit)
     media_type = request.content_type

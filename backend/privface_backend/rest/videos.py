@@ -18,7 +18,13 @@ from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode, Scope
 from privface_backend.rest.auditing import told_at_the_end
 from privface_backend.rest.documents import read_number
-from privface_backend.rest.identifications import VideoProgress, Wish, look_through, read_wanted_card
+from privface_backend.rest.identifications import (
+    VideoProgress,
+    Wish,
+    check_announced_camera,
+    look_through,
+    read_wanted_card,
+)
 from privface_backend.rest.identify import CARD_PARAMETER, FRAME_ERRORS, WISH_PARAMETERS, upload_body
 from privface_backend.rest.operations import API, Answer, Operation, Parameter, answer_json, component
 from privface_backend.rest.services import SERVICES
@@ -178,6 +184,7 @@ async def begin_video(request: web.Request) -> web.Response:
     services, wish = request.app[SERVICES], Wish.read(request)
     videos = request.app[VIDEOS]
     videos.check_room()
+    check_announced_camera(request)
     upload = await read_upload(request)
     file = upload.one_file()
     if not file.is_video:

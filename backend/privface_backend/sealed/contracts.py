@@ -1,4 +1,4 @@
-"""The contract of a sealed backend: what the first user side said, kept, and held against all that comes later."""
+"""The contract of what is sealed: what the first user side said, kept, and held against all that comes later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import logging
 from typing import Final
 
-from privface_backend.domain.matching import Contract
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.service import GalleryService
 from privface_backend.pipeline.recognition import Recognition
@@ -20,7 +19,7 @@ _META: Final = "sealed_terms"
 
 
 class SealedContracts:
-    """Keeps the terms in the database. All methods are for the event loop; ``enabled``: the backend is sealed."""
+    """Keeps the terms in the database. All methods are for the event loop."""
 
     def __init__(
         self,
@@ -29,7 +28,6 @@ class SealedContracts:
         gallery: GalleryService,
         storage: StorageThread,
         database: Database,
-        enabled: bool,
     ) -> None:
         self._recognition: Final = recognition
         self._gallery: Final = gallery
@@ -37,17 +35,22 @@ class SealedContracts:
         self._database: Final = database
         self._turn: Final = asyncio.Lock()
         self._restored = False
-        self.enabled: Final = enabled
         self.terms: SealedTerms | None = None
 
+    @property
+    def enabled(self) -> bool:
+        """Whether the backend, or a camera, is sealed."""
+        return self._recognition.matchers.sealed is not None
+
     async def restore(self) -> None:
-        """Take over what an earlier run kept.
+        """Take over what an earlier run kept, if that is of any use.
 
         Raises:
             PrivFaceError: ``storage_failed``.
         """
-        async with self._turn:
-            await self._restore()
+        if self.enabled:
+            async with self._turn:
+                await self._restore()
 
     async def accept(self, terms: SealedTerms) -> None:
         """Let a frame of these terms in; the first one sets what is held against all others.
@@ -55,7 +58,7 @@ class SealedContracts:
         Raises:
             PrivFaceError: ``contract_mismatch``; ``storage_full``, ``storage_failed``.
         """
-        self._require_enabled()
+        self._recognition.matchers.require_sealed()
         async with self._turn:
             await self._restore()
             if self.terms is None:
@@ -69,11 +72,11 @@ class SealedContracts:
         Raises:
             PrivFaceError: as ``accept``.
         """
-        self._require_enabled()
+        matcher = self._recognition.matchers.require_sealed()
         async with self._turn:
             await self._restore()
             before = self.terms
-            if before is None or (before.contract != terms.contract and not self._gallery.snapshot.templates):
+            if before is None or (before.contract != terms.contract and not matcher.index.snapshot.templates):
                 await self._set(terms)
                 return before is not None
         self.check(terms)
@@ -85,22 +88,14 @@ class SealedContracts:
         Raises:
             PrivFaceError: ``contract_mismatch``.
         """
-        self._require_enabled()
+        self._recognition.matchers.require_sealed()
         held = self.terms
         if held is None or held.contract != terms.contract:
             raise PrivFaceError(
                 ErrorCode.CONTRACT_MISMATCH,
                 "This was sealed with another key, or made by other engines, than what is enrolled here. To start "
-                "anew, remove everybody's faces, and enroll them again.",
+                "anew, remove all sealed faces, and enroll them again.",
                 allowed=None if held is None else held.contract.key,
-            )
-
-    def _require_enabled(self) -> None:
-        if not self.enabled:
-            raise PrivFaceError(
-                ErrorCode.CONTRACT_MISMATCH,
-                "This backend looks at pictures itself, and takes nothing that is sealed.",
-                allowed="a backend with privacy.sealed: true",
             )
 
     async def _restore(self) -> None:
@@ -114,16 +109,12 @@ class SealedContracts:
     async def _set(self, terms: SealedTerms) -> None:
         await self._storage.call(self._database.set_meta, _META, json.dumps(terms.to_dict()), secret=True)
         await self._use(terms)
-        _LOGGER.info("Sealed with the key %s from now on", _key_id(terms.contract))
+        _LOGGER.info("Sealed with the key %s from now on", terms.contract.sealed_with)
 
     async def _use(self, terms: SealedTerms) -> None:
-        self._recognition.use_sealed(terms.contract, terms.threshold)
+        self._recognition.matchers.require_sealed().use(terms.contract, terms.threshold)
         await self._gallery.use_contract(terms.contract)
         self.terms = terms
-
-
-def _key_id(contract: Contract) -> str:
-    return contract.recognizer.split(":")[1]
 
 
 def _read(kept: str) -> SealedTerms:

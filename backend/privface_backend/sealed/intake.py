@@ -8,8 +8,9 @@ from privface_backend.domain.people import EnrolledFace
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.service import GalleryService
 from privface_backend.pipeline.cameras import Cameras
-from privface_backend.pipeline.intake import Intake, Seen, whose
+from privface_backend.pipeline.intake import Intake, whose
 from privface_backend.pipeline.recognition import Recognition, Timed
+from privface_backend.pipeline.recording import Seen
 from privface_backend.protocol import AppliedBy, ErrorCode, FrameCard, Privacy
 from privface_backend.sealed.contracts import SealedContracts
 from privface_backend.sealed.enrollments import SealedEnrollment
@@ -36,8 +37,10 @@ class SealedIntake:
         applied_by = _sender(card)
 
         async def identify() -> Timed:
+            # Before the contract, which a camera that isn't sealed has no say in.
+            self.recognition.matchers.require_sealed(card.camera)
             await self.contracts.accept(frame.terms)
-            timed = await self._identify(frame, applied_by, newest=whose(card))
+            timed = await self._identify(frame, applied_by, camera=card.camera, newest=whose(card))
             # An enrollment may have changed the terms meanwhile: its faces and this frame's must not meet.
             self.contracts.check(frame.terms)
             return timed
@@ -51,7 +54,7 @@ class SealedIntake:
             PrivFaceError: ``contract_mismatch``, ``bad_frame_card``, ``overloaded``.
         """
         await self.contracts.accept(frame.terms)
-        return await self._identify(frame, _sender(card), newest=None)
+        return await self._identify(frame, _sender(card))
 
     async def enroll(self, person_id: str, enrollment: SealedEnrollment) -> EnrolledFace:
         """Add a person's face.
@@ -62,12 +65,15 @@ class SealedIntake:
         if await self.contracts.renew(enrollment.terms):
             # What is followed now can't be compared with what comes from now on.
             for camera in self.cameras.all():
-                self.intake.drop_visits(camera.name)
+                if camera.name in self.recognition.matchers.cameras:
+                    self.intake.drop_visits(camera.name)
         return await self.gallery.add_face(person_id, enrollment.face, picture_digest=enrollment.picture)
 
-    async def _identify(self, frame: SealedFrame, applied_by: AppliedBy, *, newest: str | None) -> Timed:
+    async def _identify(
+        self, frame: SealedFrame, applied_by: AppliedBy, *, camera: str | None = None, newest: str | None = None
+    ) -> Timed:
         look = frame.to_look(applied_by)
-        return await self.recognition.identify_look(look, frame.terms.engine, newest=newest)
+        return await self.recognition.identify_look(look, frame.terms.engine, camera=camera, newest=newest)
 
 
 def _sender(card: FrameCard) -> AppliedBy:

@@ -17,9 +17,10 @@ from privface_backend.audit.auditor import Auditor
 from privface_backend.errors import PrivFaceError
 from privface_backend.gallery.index import GalleryIndex
 from privface_backend.pipeline.cameras import Cameras
-from privface_backend.pipeline.intake import Intake, Seen
+from privface_backend.pipeline.intake import Intake
 from privface_backend.pipeline.links import AddressLink, LinkPolicy, WebcamLink
 from privface_backend.pipeline.recognition import Recognition
+from privface_backend.pipeline.recording import Seen
 from privface_backend.pipeline.sources import MEGABYTE, MEGAPIXEL, make_source, make_video
 from privface_backend.plugins.ports import Anonymizer, Source
 from privface_backend.plugins.registry import Registry
@@ -68,12 +69,14 @@ async def open_link(means: Means, policy: LinkPolicy, text: str, question: Quest
     """A camera's name and its frames, for as long as ``links.seconds`` says.
 
     Raises:
-        PrivFaceError: ``link_not_allowed``, ``link_unreachable``, ``camera_disabled``.
+        PrivFaceError: ``link_not_allowed``, ``link_unreachable``, ``camera_disabled``; ``sealed``, before anything is
+            opened.
     """
     link = await policy.check(text)
     note_camera(link.name)
     if not means.cameras.get(link.name).enabled:
         raise PrivFaceError(ErrorCode.CAMERA_DISABLED, "Recognition is switched off for this camera.")
+    means.recognition.require_pictures(link.name)
     source = _make_link_source(means, link, question.card(link.name, FrameSource.LINK, means.clock()))
     return link.name, means.intake.stream(source, claimed=None, default=question.privacy)
 
@@ -97,7 +100,7 @@ def _make_link_source(means: Means, link: WebcamLink | AddressLink, card: FrameC
 async def look_at_file(means: Means, data: bytes, *, video: bool, card: FrameCard, question: Question) -> Frames:
     """Every frame of a video, or the one picture."""
     if not video:
-        timed = await means.recognition.identify(data, default=question.privacy)
+        timed = await means.recognition.identify(data, default=question.privacy, camera=card.camera)
         yield Seen(timed=timed, card=replace(card, more=False))
         return
     source = make_video(means.registry, means.settings.pipeline, data, card)

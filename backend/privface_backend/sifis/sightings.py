@@ -8,8 +8,8 @@ from typing import Final
 
 from privface_backend.domain.decision import Ranked
 from privface_backend.gallery.index import GallerySnapshot
-from privface_backend.pipeline.intake import Seen
 from privface_backend.pipeline.live_visits import VisitUpdate
+from privface_backend.pipeline.recording import Seen
 from privface_backend.protocol import Outcome, Privacy, Requestor
 
 _NO_SLASHES: Final = str.maketrans("/\\", "__")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,8 +43,9 @@ class Info:
     """How a backend stands.
 
     ``trouble``: why its engines can't be made; ``contract``: of which embeddings, None until they are ready;
-    ``working_size``: the longest side in pixels to which it brings frames; ``waiting``: pictures in its queue;
-    ``weights``: by file, whether it is there; ``time``: its clock.
+    ``sealed``: it takes no pictures; ``sealed_cameras``: it takes none of these; ``working_size``: the longest side in
+    pixels to which it brings frames; ``waiting``: pictures in its queue; ``weights``: by file, whether it is there;
+    ``time``: its clock.
     """
 
     version: str
@@ -58,6 +60,8 @@ class Info:
     method: str
     parameter: int
     require_client: bool
+    sealed: bool
+    sealed_cameras: tuple[str, ...]
     working_size: int
     people: int
     faces: int
@@ -67,6 +71,10 @@ class Info:
     weights: Mapping[str, str]
     waiting: int
     time: datetime | None
+
+    def is_sealed(self, camera: str) -> bool:
+        """Whether the backend takes no picture of a camera; a name that differs in case alone is the same camera's."""
+        return self.sealed or _folded(camera) in {_folded(name) for name in self.sealed_cameras}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -86,6 +94,8 @@ class Info:
             method=read_optional_text(privacy, "method") or "",
             parameter=read_whole(privacy, "parameter", 1),
             require_client=read_flag(privacy, "require_client", default=False),
+            sealed=read_flag(privacy, "sealed", default=False),
+            sealed_cameras=read_texts(privacy, "sealed_cameras"),
             working_size=_read_working_size(privacy),
             people=read_whole(gallery, "people", 0),
             faces=read_whole(gallery, "faces", 0),
@@ -96,6 +106,10 @@ class Info:
             waiting=read_whole(read_object(data, "lane"), "waiting", 0),
             time=read_moment(data, "time"),
         )
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _read_working_size(privacy: Mapping[str, Any]) -> int:
