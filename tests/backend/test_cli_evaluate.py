@@ -291,7 +291,7 @@ def test_the_noise_of_the_settings_is_what_is_measured(home: Here) -> None:
     """A lot, hardly any, and a lot again, which what was kept of the second doesn't answer."""
     manifest = write_household(home.root)
     wanted = ("household", "--manifest", manifest, "--method", "pixelate+noise", "--parameter", "2")
-    runs = []
+    runs: list[dict[str, Any]] = []
     for epsilon in (0.1, 1000, 0.1):
         home.configure(SYNTHETIC + NO_BROKER + f"privacy: {{epsilon: {epsilon}}}\n")
         runs += runs_of(home, *wanted)
