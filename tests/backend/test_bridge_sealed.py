@@ -28,7 +28,7 @@ from support.mqtt import watching
 from support.reverse_proxy import RecordingProxy
 from support.sealed import KEY, OTHER_KEY, enroll, pictures_in, sealed_enrollment, user_side
 
-pytestmark = [needs_mosquitto, pytest.mark.slow]
+pytestmark = [*needs_mosquitto, pytest.mark.slow]
 
 SEALED = PrivacySettings(sealed=True)
 MOST_MIB = 250.0

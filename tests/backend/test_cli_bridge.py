@@ -21,7 +21,7 @@ from support.http_camera import camera
 from support.mosquitto import Mosquitto, needs_mosquitto
 from support.mqtt import watching
 
-pytestmark = [needs_mosquitto, pytest.mark.slow]
+pytestmark = [*needs_mosquitto, pytest.mark.slow]
 
 
 @pytest.fixture
