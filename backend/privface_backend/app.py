@@ -204,7 +204,7 @@ class _Parts:
         return Strangers(self._keeper, matcher) if self._core.memory.keeps else None
 
     def _make_sealed_listener(self) -> SealedListener:
-        return SealedListener(self._link, self._services.sealed_intake, self._core.clock)
+        return SealedListener(self._link, self._services.sealed_intake, self._core.audit, self._core.clock)
 
     async def restore(self) -> None:
         """Take over people and what was last seen of them."""

@@ -94,8 +94,36 @@ async def test_a_message_that_the_broker_kept_is_ignored(tmp_path: Path) -> None
                 assert camera.frames == 1
 
 
+async def test_who_sends_frames_is_in_the_audit_log(tmp_path: Path) -> None:
+    """At first, and what came since when the service ends; what can't be read is no act."""
+    with Mosquitto(tmp_path) as broker:
+        mqtt = MqttSettings(host="127.0.0.1", port=broker.port, sealed_frames=True)
+        async with (
+            backend.running(tmp_path / "backend", privacy=SEALED, mqtt=mqtt, broker_configured=True) as api,
+            publisher(broker.port) as client,
+        ):
+            await api.backend.link.wait_connected(60)
+            assert (await enroll(api, "Ada", sealed_enrollment(ADA))).status == 201
+            for frame in ({"faces": "none"}, sealed_frame(ADA, key=OTHER_KEY), sealed_frame(ADA)):
+                data = message(frame, requestor={"id": "attic", "type": "bridge"})
+                await client.publish("privface/sealed", data, qos=1)
+            await api.logged(1)
+            folder = api.backend.core.audit.log.directory
+    told = [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+    lines = [line for line in told if line["operation"] == "take_sealed_frame"]
+    assert [(line["outcome"], line["count"]) for line in lines] == [("contract_mismatch", 1), ("known", 1)]
+    assert {(line["act"], line["by"], line["camera"], line["requestor_id"]) for line in lines} == {
+        ("identify", "mqtt", "door", "attic")
+    }
+
+
 async def test_what_waits_is_bounded_and_the_oldest_goes(home: Home) -> None:
-    listener = SealedListener(home.api.backend.link, home.api.backend.services.sealed_intake, lambda: NOW)
+    listener = SealedListener(
+        home.api.backend.link,
+        home.api.backend.services.sealed_intake,
+        home.api.backend.services.audit,
+        lambda: NOW,
+    )
     for number in range(MOST_WAITING + 5):
         listener.take("privface/sealed", str(number).encode(), False)
     listener.take("privface/sealed", b"x" * (2 * 1024 * 1024 + 1), False)

@@ -19,11 +19,12 @@ from privface_backend.audit.auditor import Auditor
 from privface_backend.audit.entries import Act, By
 from privface_backend.audit.files import LOCK_FILE
 from privface_backend.audit.reading import verify_log
+from privface_backend.audit.repeats import Repeats
 from privface_backend.errors import PrivFaceError
 from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import ErrorCode, FaceResult, Outcome, Reason, Scope
 from privface_backend.rest.application import OPERATIONS
-from privface_backend.rest.auditing import ACTS, NO_ACTS, Repeats
+from privface_backend.rest.auditing import ACTS, NO_ACTS
 from privface_backend.rest.compreface import compreface_routes
 from privface_backend.rest.deepstack import deepstack_routes
 from privface_backend.rest.sifis import ancestor_routes

@@ -6,11 +6,15 @@ import asyncio
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn
 
+from privface_backend.audit.acts import Doing, going_on, note_card
+from privface_backend.audit.auditor import Auditor
+from privface_backend.audit.entries import Act, By, Entry
+from privface_backend.audit.repeats import Repeats
 from privface_backend.domain.cameras import camera_name_problem
 from privface_backend.errors import PrivFaceError
 from privface_backend.mqtt.link import MqttLink
@@ -23,6 +27,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 MOST_WAITING: Final = 32
 KEEP: Final = timedelta(seconds=30)
 _AHEAD: Final = timedelta(minutes=5)
+_OPERATION: Final = "take_sealed_frame"
 # The intake has told of all others by itself.
 _UNTOLD: Final = frozenset({ErrorCode.BAD_REQUEST, ErrorCode.BAD_FRAME_CARD, ErrorCode.CONTRACT_MISMATCH})
 
@@ -31,9 +36,11 @@ class SealedListener:
     """Takes what comes on the topic of sealed frames. ``run`` is its whole life. ``counts``: of what was refused, by
     reason; ``replaced``: too many waited."""
 
-    def __init__(self, link: MqttLink, intake: SealedIntake, clock: Callable[[], datetime]) -> None:
+    def __init__(self, link: MqttLink, intake: SealedIntake, audit: Auditor, clock: Callable[[], datetime]) -> None:
         self._topic: Final = link.topics.sealed
         self._intake: Final = intake
+        self._audit: Final = audit
+        self._repeats: Final = Repeats()
         self._clock: Final = clock
         self._waiting: Final[deque[bytes]] = deque()
         self._came: Final = asyncio.Event()
@@ -55,18 +62,40 @@ class SealedListener:
 
     async def run(self) -> None:
         """Take frames in, one after the other. No engine is needed for them."""
-        while True:
-            await self._came.wait()
-            self._came.clear()
-            while self._waiting:
-                await self._take_in(self._waiting.popleft())
+        try:
+            while True:
+                await self._came.wait()
+                self._came.clear()
+                while self._waiting:
+                    await self._take_in(self._waiting.popleft())
+        finally:
+            self._tell(self._repeats.end_all())
 
     async def _take_in(self, payload: bytes) -> None:
         try:
             frame, card = read_message(payload, self._clock())
-            await self._intake.camera_frame(frame, card)
+            self._audit.check()
+            await self._identify(frame, card)
         except PrivFaceError as error:
             self._refuse(error.code, error.code.value)
+
+    async def _identify(self, frame: SealedFrame, card: FrameCard) -> None:
+        """The act, which the audit log tells of as it does of frames over REST."""
+        doing = Doing(act=Act.IDENTIFY, operation=_OPERATION, by=By.MQTT)
+        failure: str | None = None
+        try:
+            with going_on(doing):
+                note_card(card)
+                await self._intake.camera_frame(frame, card)
+        except PrivFaceError as error:
+            failure = error.code.value
+            raise
+        finally:
+            self._tell(self._repeats.take((None, _OPERATION, card.camera), doing, failure))
+
+    def _tell(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._audit.tell(entry)
 
     def _refuse(self, code: ErrorCode, reason: str) -> None:
         if code in _UNTOLD:

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from privface_backend.audit.repeats import Repeats
 from privface_backend.rest import (
     audit_log,
     calibration,
@@ -32,7 +33,7 @@ from privface_backend.rest import (
     stream,
     videos,
 )
-from privface_backend.rest.auditing import REPEATS, Repeats, audit_acts, tell_repeats
+from privface_backend.rest.auditing import REPEATS, audit_acts, tell_repeats
 from privface_backend.rest.authentication import ATTEMPTS, AttemptLimit, authorize
 from privface_backend.rest.middleware import answer_errors, log_access, set_headers
 from privface_backend.rest.openapi import describe
