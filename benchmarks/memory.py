@@ -19,7 +19,7 @@ import psutil
 
 from privface_backend.app import open_backend
 from privface_backend.protocol import FrameCard
-from privface_backend.settings import load_settings
+from privface_backend.settings_loading import load_settings
 
 
 def resident_mib() -> float:

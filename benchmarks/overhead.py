@@ -35,7 +35,7 @@ from privface_backend.pipeline.anonymizing import resize
 from privface_backend.pipeline.pictures import PictureLimits, decode_picture
 from privface_backend.pipeline.process import Process, Stopwatch
 from privface_backend.protocol import Privacy
-from privface_backend.settings import load_settings
+from privface_backend.settings_loading import load_settings
 
 KERNEL = 17
 

@@ -39,7 +39,7 @@ from privface_backend.gallery.folder import sync_folder
 from privface_backend.pipeline.live_visits import VisitUpdate
 from privface_backend.plugins.ports import Source
 from privface_backend.protocol import FrameCard, Outcome, Privacy
-from privface_backend.settings import load_settings
+from privface_backend.settings_loading import load_settings
 from support.gstreamer import OVER, gstreamer_server, read_stamp
 
 CORES = 2

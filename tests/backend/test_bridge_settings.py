@@ -9,7 +9,8 @@ import pytest
 from privface_backend.bridge.settings import CameraFeed
 from privface_backend.bridge.standalone import check_standalone
 from privface_backend.errors import SettingsError
-from privface_backend.settings import Settings, load_settings
+from privface_backend.settings import Settings
+from privface_backend.settings_loading import load_settings
 from support import weights
 
 

@@ -22,7 +22,7 @@ from privface_backend.dht.requests import DhtRequests
 from privface_backend.domain.backoff import Backoff
 from privface_backend.errors import PrivFaceError, SettingsError
 from privface_backend.pipeline.links import LinkPolicy
-from privface_backend.settings import load_settings
+from privface_backend.settings_loading import load_settings
 from privface_backend.settings_push import DhtSettings
 from privface_backend.settings_sections import LinkSettings
 from support.backend import ADA, STRANGER, Api, held, picture, pixels, running, until

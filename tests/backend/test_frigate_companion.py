@@ -19,7 +19,7 @@ from privface_backend.errors import SettingsError
 from privface_backend.frigate.companion import make_companions
 from privface_backend.frigate.settings import FrigateSettings
 from privface_backend.mqtt.settings import MqttSettings
-from privface_backend.settings import load_settings
+from privface_backend.settings_loading import load_settings
 from support.backend import ADA, BEN, STRANGER, Api, running
 from support.bridge import bridging, identify_token, make_settings, publisher
 from support.following import crop

@@ -18,7 +18,7 @@ from privface_backend.mqtt.settings import MqttSettings
 from privface_backend.protocol import ErrorCode, FrameSource, to_wire_time
 from privface_backend.sealed.contracts import SealedContracts
 from privface_backend.sealed.frames import SealedFrame
-from privface_backend.settings import load_settings
+from privface_backend.settings_loading import load_settings
 from privface_backend.settings_sections import PrivacySettings
 from support import backend
 from support.backend import ADA, Api

@@ -23,7 +23,7 @@ from privface_backend.plugins.spec import EngineKind
 from privface_backend.protocol import ErrorCode, FrameCard, Privacy
 from privface_backend.rest.sifis import ancestor_routes
 from privface_backend.rest.uploads import CARD_HEADER
-from privface_backend.settings import load_settings
+from privface_backend.settings_loading import load_settings
 from privface_backend.settings_sections import LinkSettings
 from support.backend import ADA, BEN, STRANGER, Api, Reply, form, make_settings, picture, pixels, running, until, video
 from support.sealed import OTHER_KEY, enroll, sealed_enrollment, sealed_frame, send_frame

@@ -11,8 +11,9 @@ import pytest
 
 from privface_backend.errors import SettingsError
 from privface_backend.mqtt.settings import MqttProtocol
-from privface_backend.settings import Settings, load_settings, types_of
+from privface_backend.settings import Settings
 from privface_backend.settings_file import RULE, GivenSettings, between, read_settings_file
+from privface_backend.settings_loading import load_settings, types_of
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from privface_backend.settings import Settings, load_settings, setting_types
+from privface_backend.settings import Settings
+from privface_backend.settings_loading import load_settings, setting_types
 
 PAGE = (Path(__file__).parents[2] / "docs" / "CONFIGURATION.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([a-zNAME_.]+)` \| ([^|]+) \| ([^|]+) \| (.+) \|$", re.MULTILINE)

@@ -20,7 +20,7 @@ from yarl import URL
 
 from privface_backend.errors import SettingsError
 from privface_backend.protocol import Outcome, Phase, StrangerRef
-from privface_backend.settings import load_settings
+from privface_backend.settings_loading import load_settings
 from privface_backend.settings_push import WebhookSettings, read_key
 from privface_backend.webhooks.guard import GuardedResolver, RefusedAddressError, allowed_addresses, check_literal
 from privface_backend.webhooks.messages import MOST_BYTES, event_message, is_wanted, trial_message

@@ -28,7 +28,9 @@ ORDER: Final = (
     ("webhooks",),
     ("engines", "models"),
     ("audit",),
-    ("settings", "events", "tasks"),
+    ("settings", "settings_values", "events", "tasks"),
+    ("settings_rules",),
+    ("settings_loading",),
     ("gallery",),
     ("pipeline",),
     ("sifis", "calibration", "sealed"),
@@ -49,6 +51,9 @@ EXCEPTIONS: Final = {
     ("settings", "privface_backend.mqtt.settings"),
     ("settings", "privface_backend.frigate.settings"),
     ("settings", "privface_backend.bridge.settings"),
+    ("settings_values", "privface_backend.bridge.settings"),
+    ("settings_rules", "privface_backend.bridge.settings"),
+    ("settings_rules", "privface_backend.mqtt.settings"),
 }
 
 # What may be imported beside the standard library and PrivFace itself.

@@ -19,7 +19,8 @@ from privface_backend.plugins.weightless import NoWeights
 from privface_backend.protection.master import MasterKey
 from privface_backend.sealed.engines import open_user_side
 from privface_backend.sealed.user_side import UserSide
-from privface_backend.settings import Settings, load_settings
+from privface_backend.settings import Settings
+from privface_backend.settings_loading import load_settings
 from support.backend import Api, Reply, picture, pixels
 
 KEY = MasterKey(bytes(range(32)))

@@ -67,7 +67,7 @@ class Invocation:
         Raises:
             SettingsError: with every problem.
         """
-        from privface_backend.settings import load_settings  # noqa: PLC0415  # --help needs no voluptuous
+        from privface_backend.settings_loading import load_settings  # noqa: PLC0415  # --help needs no voluptuous
 
         flags = {name: str(value) if isinstance(value, Path) else value for name, value in self.flags.items()}
         return load_settings(config=self.config or _configured(), flags=flags)
