@@ -1,6 +1,6 @@
 """How often the check of a frame card's claim errs, on real frames, and what it costs.
 
-Every third frame of the clips, and every still, is brought to the working size, looks as cameras' frames do (as it is,
+Every third frame of the clips (``--phase``: which of three), and every still, is brought to the working size, looks as cameras' frames do (as it is,
 dark, gray, with a burned-in clock, or enlarged by its sender), is anonymized as its card claims and packed in one of
 several kinds of file: what is refused then is a false alarm. Every tenth frame comes with wrong cards too: it is clear,
 or anonymized with half the parameter, or as claimed but for one face, or with a clock drawn over it afterwards. Prints,
@@ -81,10 +81,11 @@ class Means:
         )
 
 
-def read_frames(data: Path) -> Iterator[tuple[str, Pixels]]:
+def read_frames(data: Path, phase: int = 0) -> Iterator[tuple[str, Pixels]]:
     """Frames of the clips and all stills, by name, at the working size; in turns, so that a part is a sample of all."""
     clips = sorted(path for path in (data / "video").iterdir() if path.suffix in {".mp4", ".mov"})
-    turns: list[Iterator[tuple[str, Pixels]]] = [*map(_read_clip, clips), *([_read_stills(data)] * len(clips))]
+    turns: list[Iterator[tuple[str, Pixels]]] = [_read_clip(clip, phase) for clip in clips]
+    turns += [_read_stills(data, phase)] * len(clips)
     while turns:
         for one in tuple(turns):
             if (found := next(one, None)) is None:
@@ -93,16 +94,16 @@ def read_frames(data: Path) -> Iterator[tuple[str, Pixels]]:
                 yield found
 
 
-def _read_clip(path: Path) -> Iterator[tuple[str, Pixels]]:
+def _read_clip(path: Path, phase: int) -> Iterator[tuple[str, Pixels]]:
     with av.open(str(path)) as clip:
         for number, frame in enumerate(clip.decode(video=0)):
-            if number % EVERY == 0:
+            if number % EVERY == phase:
                 yield f"{path.name}:{number}", _fit(frame.to_ndarray(format="bgr24"))
 
 
-def _read_stills(data: Path) -> Iterator[tuple[str, Pixels]]:
+def _read_stills(data: Path, phase: int) -> Iterator[tuple[str, Pixels]]:
     for path in sorted(path for path in data.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"}):
-        yield str(path.relative_to(data)), _fit(cv2.imread(str(path)))
+        yield f"{path.relative_to(data)}{f':{phase}' if phase else ''}", _fit(cv2.imread(str(path)))
 
 
 def _fit(read: object) -> Pixels:
@@ -178,8 +179,8 @@ def _find_face(detector: Detector, pixels: Pixels) -> tuple[slice, slice] | None
     return None
 
 
-def run(data: Path, results: Path | None) -> list[Row]:
-    """All rows; those of a run before are read."""
+def run(data: Path, results: Path | None, phase: int) -> list[Row]:
+    """All rows; those of runs before are read, of other phases, too."""
     done: dict[str, list[Row]] = {}
     if results is not None and results.exists():
         for line in results.read_text().splitlines():
@@ -187,7 +188,7 @@ def run(data: Path, results: Path | None) -> list[Row]:
             done[name] = rows
     means = Means.load()
     with results.open("a") if results is not None else io.StringIO() as file:
-        for number, (name, pixels) in enumerate(read_frames(data)):
+        for number, (name, pixels) in enumerate(read_frames(data, phase), start=phase):
             if name not in done:
                 done[name] = list(measure(means, number, pixels))
                 file.write(json.dumps([name, done[name]]) + "\n")
@@ -245,9 +246,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--results", type=Path)
+    parser.add_argument("--phase", type=int, choices=range(EVERY), default=0, help="which frame of every three")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    print_rates(run(options.data, options.results))
+    print_rates(run(options.data, options.results, options.phase))
     print_cost(options.data)
 
 
