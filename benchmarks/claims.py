@@ -1,10 +1,11 @@
 """How often the check of a frame card's claim errs, on real frames, and what it costs.
 
-Every third frame of the clips (``--phase``: which of three), and every still, is brought to the working size, looks as cameras' frames do (as it is,
-dark, gray, with a burned-in clock, or enlarged by its sender), is anonymized as its card claims and packed in one of
-several kinds of file: what is refused then is a false alarm. Every tenth frame comes with wrong cards too: it is clear,
-or anonymized with half the parameter, or as claimed but for one face, or with a clock drawn over it afterwards. Prints,
-by method and parameter, the share that is refused; false alarms with the upper end of their 95 % confidence interval.
+Every third frame of the clips (``--phase``: which of three), and every still, is brought to the working size, looks as
+cameras' frames do (as it is, dark, gray, with a burned-in clock, or enlarged by its sender), is anonymized as its card
+claims and packed in one of several kinds of file: what is refused then is a false alarm. Every tenth frame comes with
+wrong cards too: it is clear, or anonymized with half the parameter, or as claimed but for one face, or with a clock
+drawn over it afterwards. Prints, by method and parameter, the share that is refused; false alarms with the upper end of
+their 95 % confidence interval.
 ``--results`` keeps what was measured, so that an interrupted run goes on.
 
     .venv/bin/python benchmarks/claims.py ../shared/data --results claims.jsonl
