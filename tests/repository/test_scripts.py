@@ -166,7 +166,7 @@ def test_a_word_chooses_the_tests(tested: Path, given: list[str], suites: list[s
 
 def test_options_reach_pytest(tested: Path) -> None:
     ran = run(tested / "scripts/test", "component", "-k", "two words", PATH=f"{tested}/bin:{os.environ['PATH']}")
-    assert ".venv-ha: pytest -n 2 --dist loadfile tests/component -k two words" in ran.stdout.splitlines()
+    assert ".venv-ha: pytest -n 3 --dist loadfile tests/component -k two words" in ran.stdout.splitlines()
 
 
 def test_failures_stop_it_and_no_match_does_not(tested: Path) -> None:
