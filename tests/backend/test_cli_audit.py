@@ -56,6 +56,8 @@ def test_what_was_typed_is_in_the_log_without_names(home: Home) -> None:
     assert home.run("identify", str(home.root / "look.png")).code == Exit.OK
     (person,) = home.run("--json", "people", "list").lines
     assert home.run("people", "rename", "Adelheid", "Adelgunde").code == Exit.OK
+    assert home.run("people", "export", "Adelgunde").code == Exit.OK
+    assert home.run("people", "consent", "Adelgunde", "--date", "2026-11-01").code == Exit.OK
     assert home.run("people", "forget", "nobody", "--yes").code == Exit.USAGE
     assert home.run("people", "forget", "Adelgunde").code == Exit.UNFINISHED
     assert home.run("people", "forget", "Adelgunde", "--yes").code == Exit.OK
@@ -72,6 +74,8 @@ def test_what_was_typed_is_in_the_log_without_names(home: Home) -> None:
         ("identify", "identify", "known", [ada]),
         ("list", "people list", "ok", []),
         ("enroll", "people rename", "ok", [ada]),
+        ("export", "people export", "ok", [ada]),
+        ("enroll", "people consent", "ok", [ada]),
         ("forget", "people forget", "person_not_found", []),
         ("forget", "people forget", "ended_early", []),
         ("forget", "people forget", "ok", [ada]),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 
+from privface_backend.audit.acts import note_subject
 from privface_backend.domain.consent import Consent
 from privface_backend.domain.people import Person
 from privface_backend.errors import PrivFaceError
@@ -47,6 +48,7 @@ class Records:
         document = await self._storage.call(self._export.gather, person_id, vectors=vectors)
         if document is None:
             raise no_person()
+        note_subject(person_id)
         return document
 
     async def set_consent(self, person_id: str, given_on: date, note: str = "") -> Person:

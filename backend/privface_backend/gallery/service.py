@@ -233,6 +233,7 @@ class GalleryService:
         self._tell()
         if not put:
             raise no_person()
+        note_subject(person_id)
         return await self.person(person_id)
 
     def check_consent(self, name: str) -> None:
