@@ -16,6 +16,8 @@ from privface_backend.cli.exits import Exit
 from support.backend import ADA, picture
 from support.cli import Home
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 LOCKED = re.findall(
     r"^([a-z0-9._-]+)==", (ROOT / "backend" / "requirements-bridge.lock").read_text(encoding="utf-8"), re.MULTILINE

@@ -14,6 +14,8 @@ from privface_backend.cli.runfile import read_run
 from support.cli import NO_BROKER, SYNTHETIC, Home
 from support.ports import free_port
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:

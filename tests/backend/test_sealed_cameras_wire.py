@@ -32,7 +32,7 @@ from support.mqtt import until, watching
 from support.reverse_proxy import RecordingProxy
 from support.sealed import KEY, enroll, pictures_in, sealed_enrollment, sealed_frame
 
-pytestmark = needs_mosquitto
+pytestmark = [*needs_mosquitto, pytest.mark.slow]
 
 DOOR, GARDEN = "front door", "garden"
 CAMERAS = {DOOR: CameraFeed(sealed=True)}

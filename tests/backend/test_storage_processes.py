@@ -21,6 +21,8 @@ from support.gallery import CONTRACT, LEVELS, make_face, make_person, make_templ
 from support.keys import KEYS
 from support.mqtt import make_event
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent.parent
 
 
