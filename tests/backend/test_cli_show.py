@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from privface_backend.domain.exposure import GALLERY, SOURCE, TABLE, exposure
+from privface_backend.domain.exposure import GALLERY, SOURCE, TABLES, Exposure, exposure
 from privface_backend.domain.frames import Pixels
 from privface_backend.domain.privacy import sigma_of_kernel
 from privface_backend.protection.keys import KeyFolder
@@ -48,19 +48,31 @@ def drawn(path: Path) -> Pixels:
     return np.asarray(picture, dtype=np.uint8)
 
 
-def test_the_table_is_one_that_was_measured() -> None:
-    assert len(TABLE) >= 5
-    assert TABLE[0].relative == 0
-    assert all(low.relative < high.relative for low, high in pairwise(TABLE))
-    assert all(0 <= share <= 1 for row in TABLE for share in (row.found, row.named))
+@pytest.mark.parametrize("method", TABLES)
+def test_each_table_is_one_that_was_measured(method: str) -> None:
+    table = TABLES[method]
+    assert len(table) >= 5
+    assert table[0] == Exposure(relative=0, found=TABLES["gaussian"][0].found, named=TABLES["gaussian"][0].named)
+    assert all(low.relative < high.relative for low, high in pairwise(table))
+    assert all(0 <= share <= 1 for row in table for share in (row.found, row.named))
     assert str(GALLERY) in SOURCE
-    for row in TABLE:
-        assert exposure(row.relative) == row
-    assert exposure(5.0).found == TABLE[-1].found
-    assert (exposure(5.0).at_most, exposure(TABLE[-1].relative).at_most) == (True, False)
-    low, high = TABLE[2:4]
-    between = exposure((low.relative + high.relative) / 2)
+    for row in table:
+        found = exposure(method, row.relative)
+        assert found is not None
+        assert found == exposure(f"background+{method}", row.relative)
+        assert (found.found, found.named, found.at_most) == (pytest.approx(row.found), pytest.approx(row.named), False)
+    beyond = exposure(method, 5.0)
+    assert beyond is not None
+    assert (beyond.found, beyond.named, beyond.at_most) == (table[-1].found, table[-1].named, True)
+    low, high = table[2:4]
+    between = exposure(method, (low.relative + high.relative) / 2)
+    assert between is not None
     assert min(low.found, high.found) <= between.found <= max(low.found, high.found)
+
+
+def test_of_another_method_nothing_is_known_but_of_what_is_clear() -> None:
+    assert exposure("third-party", 0.02) is None
+    assert exposure("none", 0.0) == TABLES["gaussian"][0]
 
 
 def test_in_words_and_as_a_picture(home: Home) -> None:

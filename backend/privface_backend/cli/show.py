@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,11 +21,11 @@ from privface_backend.cli.logs import set_up_logging
 from privface_backend.cli.output import say, say_json
 from privface_backend.cli.show_picture import Panel, check_output, draw, write_private
 from privface_backend.core import open_core, utc_now
-from privface_backend.domain.exposure import GALLERY, MEASURED, exposure
+from privface_backend.domain.exposure import GALLERY, MEASURED, TABLES, exposure
 from privface_backend.domain.faces import DetectedFace
 from privface_backend.domain.frames import Pixels, working_size
 from privface_backend.domain.geometry import Size
-from privface_backend.domain.privacy import BLUR_METHOD, CLEAR_METHOD, sigma_of_kernel
+from privface_backend.domain.privacy import BLUR_METHOD, CLEAR_METHOD, base_method, sigma_of_kernel
 from privface_backend.errors import PrivFaceError
 from privface_backend.models.store import WeightsStore
 from privface_backend.pipeline.anonymizing import anonymize, resize
@@ -230,14 +230,14 @@ def _describe(face: DetectedFace, steps: Sequence[int], anonymizer: Anonymizer) 
     strengths = []
     for parameter in steps:
         relative = anonymizer.sigma(parameter) / max(1.0, face.width)
-        seen = exposure(relative)
+        seen = exposure(anonymizer.name, relative)
         strengths.append(
             {
                 "parameter": parameter,
                 "relative": round(relative, 4),
-                "found": round(seen.found, 2),
-                "named": round(seen.named, 2),
-                "at_most": seen.at_most,
+                "found": None if seen is None else round(seen.found, 2),
+                "named": None if seen is None else round(seen.named, 2),
+                "at_most": seen is not None and seen.at_most,
             }
         )
     box = [round(side, 1) for side in (face.box.x, face.box.y, face.box.width, face.box.height)]
@@ -252,15 +252,21 @@ def _say(report: Sequence[dict[str, Any]], strength: Strength, advice: Advice | 
         say(f"face {number}: {face['width']:.0f} px wide")
         for one in face["strengths"]:
             mark = "  <" if one["parameter"] == strength.parameter else ""
-            bound = "at most " if one["at_most"] else ""
-            say(
-                f"  {strength.method} {one['parameter']:>3}: r = {one['relative']:.3f}; of 100 such faces {bound}"
-                f"{100 * one['found']:.0f} are found, {100 * one['named']:.0f} named{mark}"
-            )
+            say(f"  {strength.method} {one['parameter']:>3}: r = {one['relative']:.3f}{_shares(one)}{mark}")
     say()
-    say(f"found: by somebody who searches them, with no effort, in clear pictures of {GALLERY} people.")
-    say(f"named: by the household that they are enrolled in. Measured {MEASURED}; a blurred face is never anonymous.")
-    if strength.method != BLUR_METHOD:
-        say("Measured with the blur only: other methods are taken to be as strong as it is at the same r.")
+    if base_method(strength.method) in TABLES:
+        say(f"found: by somebody who undoes what can be undone, among {GALLERY} people whose clear pictures they have.")
+        say(f"named: by the household that they are enrolled in. Measured {MEASURED}.")
+    else:
+        say(f"How many are found or named with {strength.method} was not measured.")
+    say("A blurred face is never anonymous.")
     if wish.output is not None:
         say(f"Written, for your eyes only: {wish.output}")
+
+
+def _shares(one: Mapping[str, Any]) -> str:
+    """How many are found and named, in words; nothing where that was not measured."""
+    if one["found"] is None:
+        return ""
+    bound = "at most " if one["at_most"] else ""
+    return f"; of 100 such faces {bound}{100 * one['found']:.0f} are found, {100 * one['named']:.0f} named"

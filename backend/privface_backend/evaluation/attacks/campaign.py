@@ -170,7 +170,7 @@ def _use(one: Cast, observer: Observer, plan: Plan, method: str, relative: float
             Probe(
                 identity=picture.identity,
                 enrolled=picture.role is Role.PROBE,
-                sighting=None if privacy is None else observer.look(shot, privacy),
+                sighting=None if privacy is None else observer.recognize(shot, privacy),
                 without_face=str(picture.path) if household.leave_out and picture.role is Role.PROBE else None,
                 without_person=picture.identity if household.leave_out and picture.role is Role.STRANGER else None,
             )

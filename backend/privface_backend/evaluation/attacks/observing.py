@@ -127,6 +127,15 @@ class Observer:
         found = self._remember(shot, privacy, restorer.key, find)
         return found or self._remember(shot, privacy, f"{restorer.key}:marked", mark)
 
+    def recognize(self, shot: Shot, privacy: Privacy) -> Sighting | None:
+        """The subject of the anonymized picture as PrivFace itself sees it; None: no face was found."""
+        process = self.looker.process
+        if not process.smooths(privacy):
+            return self.look(shot, privacy)
+        return self._remember(
+            shot, privacy, "smooth", lambda frame: self.represent(process.smooth(frame, privacy), privacy)
+        )
+
     def _remember(
         self, shot: Shot, privacy: Privacy, how: str, see: Callable[[Pixels], Sighting | None]
     ) -> Sighting | None:
