@@ -60,7 +60,9 @@ def test_each_table_is_one_that_was_measured(method: str) -> None:
         found = exposure(method, row.relative)
         assert found is not None
         assert found == exposure(f"background+{method}", row.relative)
-        assert (found.found, found.named, found.at_most) == (pytest.approx(row.found), pytest.approx(row.named), False)
+        assert found.found == pytest.approx(row.found)
+        assert found.named == pytest.approx(row.named)
+        assert not found.at_most
     beyond = exposure(method, 5.0)
     assert beyond is not None
     assert (beyond.found, beyond.named, beyond.at_most) == (table[-1].found, table[-1].named, True)
