@@ -19,7 +19,7 @@ def smooth_mosaic(pixels: Pixels, cell: int) -> Pixels:
     rows, columns = -(-height // cell), -(-width // cell)
     # The last cells are smaller; what is missing of them has their color.
     down, across = rows * cell - height, columns * cell - width
-    whole = cv2.copyMakeBorder(pixels.astype(np.float32), 0, down, 0, across, cv2.BORDER_REPLICATE)
+    whole = cv2.copyMakeBorder(pixels, 0, down, 0, across, cv2.BORDER_REPLICATE)
     means = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
     fine = cv2.resize(means, (columns * cell, rows * cell), interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(np.clip(np.rint(fine[:height, :width]), 0, 255), dtype=np.uint8)
+    return np.ascontiguousarray(fine[:height, :width], dtype=np.uint8)
