@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -45,8 +46,8 @@ class Home:
         return int(float(line.split()[-1]))
 
 
-@pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[Home]:
+@contextlib.asynccontextmanager
+async def furnished(tmp_path: Path) -> AsyncIterator[Home]:
     with Mosquitto(tmp_path) as broker:
         mqtt = MqttSettings(host="127.0.0.1", port=broker.port, sealed_frames=True)
         async with (
@@ -55,6 +56,12 @@ async def home(tmp_path: Path) -> AsyncIterator[Home]:
         ):
             await api.backend.link.wait_connected(60)
             yield Home(api, client)
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[Home]:
+    async with furnished(tmp_path) as home:
+        yield home
 
 
 def message(frame: dict[str, Any], *, age: float = 0.0, **card: Any) -> bytes:
@@ -96,19 +103,13 @@ async def test_a_message_that_the_broker_kept_is_ignored(tmp_path: Path) -> None
 
 async def test_who_sends_frames_is_in_the_audit_log(tmp_path: Path) -> None:
     """At first, and what came since when the service ends; what can't be read is no act."""
-    with Mosquitto(tmp_path) as broker:
-        mqtt = MqttSettings(host="127.0.0.1", port=broker.port, sealed_frames=True)
-        async with (
-            backend.running(tmp_path / "backend", privacy=SEALED, mqtt=mqtt, broker_configured=True) as api,
-            publisher(broker.port) as client,
-        ):
-            await api.backend.link.wait_connected(60)
-            assert (await enroll(api, "Ada", sealed_enrollment(ADA))).status == 201
-            for frame in ({"faces": "none"}, sealed_frame(ADA, key=OTHER_KEY), sealed_frame(ADA)):
-                data = message(frame, requestor={"id": "attic", "type": "bridge"})
-                await client.publish("privface/sealed", data, qos=1)
-            await api.logged(1)
-            folder = api.backend.core.audit.log.directory
+    async with furnished(tmp_path) as home:
+        assert (await enroll(home.api, "Ada", sealed_enrollment(ADA))).status == 201
+        for frame in ({"faces": "none"}, sealed_frame(ADA, key=OTHER_KEY), sealed_frame(ADA)):
+            data = message(frame, requestor={"id": "attic", "type": "bridge"})
+            await home.client.publish("privface/sealed", data, qos=1)
+        await home.api.logged(1)
+        folder = home.api.backend.core.audit.log.directory
     told = [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
     lines = [line for line in told if line["operation"] == "take_sealed_frame"]
     assert [(line["outcome"], line["count"]) for line in lines] == [("contract_mismatch", 1), ("known", 1)]

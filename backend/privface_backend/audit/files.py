@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from privface_backend.audit.chain import RawLine
+from privface_backend.storage.file import flush_directory
 
 DIRECTORY: Final = "audit"
 LOCK_FILE: Final = "audit.lock"
@@ -45,14 +46,6 @@ def create_file(path: Path) -> int:
 
 def open_file(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-
-
-def flush_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def append(handle: int, data: bytes) -> None:

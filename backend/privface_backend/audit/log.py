@@ -19,6 +19,7 @@ from privface_backend.audit.entries import Act, By, Entry, write_time
 from privface_backend.audit.lines import Line, Place, Sealer, read_line, write_line
 from privface_backend.errors import PrivFaceError
 from privface_backend.protocol import ErrorCode
+from privface_backend.storage.file import flush_directory
 
 _LOGGER: Final = logging.getLogger(__name__)
 _HEAD: Final = "audit"
@@ -303,7 +304,7 @@ class AuditLog:
         self._settle()
         for _, path in numbered[:count]:
             path.unlink(missing_ok=True)
-        files.flush_directory(self.directory)
+        flush_directory(self.directory)
 
     def _too_old(self, numbered: Sequence[tuple[int, Path]], oldest: str) -> int:
         """How many of the files, the current one apart, end with a line from before ``oldest``."""

@@ -113,7 +113,7 @@ def create(path: Path, migrations: Sequence[str], key: MasterKey) -> None:
             put_meta(connection, "instance_id", str(uuid.uuid4()))
             put_meta(connection, KEY_ID, key.id)
         draft.replace(path)
-        _flush_directory(path.parent)
+        flush_directory(path.parent)
     except OSError as error:
         raise from_os(error, f"{path} can't be made") from error
     finally:
@@ -125,7 +125,8 @@ def _remove(draft: Path) -> None:
         draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
-def _flush_directory(directory: Path) -> None:
+def flush_directory(directory: Path) -> None:
+    """See to it that a power cut can't take back which files are in a directory."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)
